@@ -1,0 +1,30 @@
+/**
+ * The public face of the engine, for imagefiles and plugins.
+ * @module
+ */
+export type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } from "./artifact.ts";
+export { output } from "./artifact.ts";
+export { bug, type ErrorDetails, ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
+export { type DirectoryList, type Machine, machine, type MachineFile, type MachineSpec, type User } from "./machine.ts";
+export { type Arch, type AptArchive, defineArch, defineDistro, type Distro, type Keyring, type Media, type Publisher, type Release } from "./plugin.ts";
+export { packageFile } from "./package.ts";
+export { namespaceArgv } from "./sandbox.ts";
+export {
+  type Argv,
+  type ExecOptions,
+  type ExecResult,
+  group,
+  type Group,
+  type Inputs,
+  type Json,
+  type Outputs,
+  type Params,
+  type Resolved,
+  type Resources,
+  type RunContext,
+  source,
+  type Target,
+  target,
+  type TargetSpec,
+} from "./target.ts";
+export { compareVersions, hostFile, type HostFile, type Requirement, tool, type Tool, type ToolOptions } from "./tool.ts";

@@ -1,0 +1,131 @@
+/**
+ * What a distribution, an architecture and a publisher must offer. Interfaces and the functions that check them.
+ * Knows no distribution, architecture or place by name.
+ * @module
+ */
+import type { Machine } from "./machine.ts";
+import type { RunContext } from "./target.ts";
+import type { HostFile, Requirement, Tool } from "./tool.ts";
+
+/** An architecture, described by what tools call it. Independent of any distribution. */
+export interface Arch<Name extends string = string> {
+  /** The one name used in imagefiles: `x86_64`, `aarch64` … as printed by `uname -m`. */
+  readonly name: Name;
+  /** As Node's `process.arch` calls it. */
+  readonly node: string;
+  /** As the OCI image specification calls it. */
+  readonly oci: string;
+  /** Serial console for the kernel command line. */
+  readonly console: string;
+  /** GRUB platforms, and the removable-media name of the EFI one. */
+  readonly grub: { readonly efi: string; readonly removable: string; readonly bios?: string };
+  /** How to emulate a whole machine of it. */
+  readonly qemu: {
+    readonly system: Tool;
+    /** Machine type and processor when emulated. */
+    readonly machine: readonly string[];
+    /** UEFI code and variable store. */
+    readonly firmware: { readonly code: HostFile; readonly vars: HostFile };
+  };
+  /** Kernel interface that runs its programs on a foreign host (binfmt_misc). */
+  readonly userEmulation: HostFile;
+}
+
+/** Checks and freezes an architecture. */
+export function defineArch<const Name extends string>(arch: Arch<Name>): Arch<Name> {
+  return Object.freeze(arch);
+}
+
+/** Pinned signing keys of a distribution. */
+export interface Keyring {
+  /** Binary keyring file inside the package, relative to its root: `vendor/debian/….gpg`. */
+  readonly file: string;
+  /** Primary key fingerprints that are accepted, 40 or 64 hex digits, upper case. */
+  readonly fingerprints: readonly string[];
+}
+
+/** An archive of packages in Debian's repository format. */
+export interface AptArchive {
+  /** Environment variable that names a mirror. */
+  readonly mirrorEnv: string;
+  /** Used when neither the variable nor the host's own apt configuration names a mirror. */
+  readonly defaultMirror: string;
+  /** Value of `Origin:` by which this archive is recognised in the host's apt configuration. */
+  readonly origin: string;
+  readonly keyring: Keyring;
+}
+
+/** Media that a distribution publishes, and how to know that they are genuine. */
+export interface Media {
+  /** For people and file names: `debian-bookworm-netboot-amd64`. */
+  readonly id: string;
+  readonly release: string;
+  /** Canonical architecture. */
+  readonly arch: string;
+  /** A package in a signed archive that carries installer files. */
+  readonly package: {
+    readonly archive: AptArchive;
+    readonly suite: string;
+    readonly component: string;
+    /** As the archive calls the architecture whose index lists it. */
+    readonly architecture: string;
+    readonly name: string;
+  };
+  /** Paths inside the package. */
+  readonly files: { readonly kernel: string; readonly initrd: string };
+  /** Format of the answers its installer reads. */
+  readonly answers: "preseed";
+}
+
+/** What a distribution says of one of its releases. */
+export interface Release {
+  /** Version number: `"12"`. */
+  readonly version: string;
+  /** Suites of the archive: the release itself, then updates and security. */
+  readonly suites: readonly { readonly suite: string; readonly components: readonly string[] }[];
+}
+
+/** A distribution. A new one is one file in `distros/`. */
+export interface Distro<Name extends string = string, R extends string = string, A extends string = string> {
+  readonly name: Name;
+  /** For people: `Debian GNU/Linux`. */
+  readonly title: string;
+  readonly releases: Readonly<Record<R, Release>>;
+  /** Canonical architecture → the distribution's own name: `{ x86_64: "amd64" }`. */
+  readonly architectures: Readonly<Record<A, string>>;
+  readonly archive: AptArchive;
+  /** Packages that a bootable system needs beside the base: kernel, init, what the machine's network needs. */
+  bootPackages(arch: A, machine: Machine): readonly string[];
+  /** Installer media. */
+  installer(options: { readonly release: R; readonly arch: A }): Media;
+}
+
+/**
+ * Checks and freezes a distribution; keeps the names of releases and architectures for the type checker.
+ *
+ * @example see `distros/debian.ts`
+ */
+export function defineDistro<const Name extends string, const R extends string, const A extends string>(
+  distro: Distro<Name, R, A>,
+): Distro<Name, R, A> {
+  return Object.freeze(distro);
+}
+
+/** A place that finished artifacts are published to. Publishing the same twice must change nothing. */
+export interface Publisher {
+  readonly name: string;
+  /** What it publishes to, as JSON: part of the fingerprint, so never a secret. */
+  readonly params: Readonly<Record<string, string | number | boolean>>;
+  readonly tools: readonly Requirement[];
+  readonly env: readonly string[];
+  /** File URL of the publisher's module: `import.meta.url`. */
+  readonly module: string;
+  /**
+   * Makes the files readable at the place under their names: all of a file or nothing of it.
+   * @returns what is there now, by name.
+   */
+  publish(
+    files: readonly { readonly name: string; readonly path: string }[],
+    context: Pick<RunContext, "exec" | "log" | "signal" | "env" | "tmp" | "project">,
+  ): Promise<readonly { readonly name: string; readonly location: string; readonly uploaded: boolean }[]>;
+}

@@ -1,0 +1,170 @@
+/**
+ * Runs one command by its argument vector: its own process group, output into a log file, ended on abort.
+ * Knows nothing of targets.
+ * @module
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, closeSync, constants, openSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { ImgtaskError } from "./error.ts";
+import type { Argv, ExecOptions, ExecResult } from "./target.ts";
+
+/** Where a command runs and what it may see. */
+export interface Place {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Open file that receives standard error, and standard output unless it goes elsewhere. */
+  readonly logFd: number;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds between SIGTERM and SIGKILL for a process group that is to end. */
+const grace = 5000;
+const captureLimit = 64 * 1024 * 1024;
+
+/** Directories searched for executables: `PATH`, then the system directories that an ordinary user's `PATH` lacks. */
+export function searchPath(env: Readonly<Record<string, string | undefined>> = process.env): readonly string[] {
+  const own = (env["PATH"] ?? "").split(delimiter).filter((directory) => directory.startsWith("/"));
+  return [...new Set([...own, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])];
+}
+
+/** Absolute path of an executable, or `undefined`. */
+export function which(name: string, directories: readonly string[] = searchPath()): string | undefined {
+  for (const file of name.includes("/") ? [name] : directories.map((directory) => join(directory, name))) {
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // Try the next one.
+    }
+  }
+  return undefined;
+}
+
+/** Quotes a word for a POSIX shell; for showing commands to people, never for running them. */
+export function quote(word: string): string {
+  return /^[A-Za-z0-9_/.:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The command line that a person can paste to run a command again. */
+export function replay(argv: readonly string[], cwd: string, env: Readonly<Record<string, string | undefined>> = {}): string {
+  const added = Object.entries(env).filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${quote(value!)}`);
+  return [`cd ${quote(cwd)} &&`, ...added, ...argv.map(quote)].join(" ");
+}
+
+/** Ends a process group: first politely, then for good. Only ever a group that this module made. */
+function endGroup(child: ChildProcess): void {
+  const send = (name: NodeJS.Signals): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, name);
+    } catch {
+      // The group is gone already.
+    }
+  };
+  send("SIGTERM");
+  const timer = setTimeout(() => send("SIGKILL"), grace);
+  child.once("close", () => {
+    clearTimeout(timer);
+    send("SIGKILL");
+  });
+}
+
+let pdeathsig: readonly string[] | undefined;
+
+/** A prefix that makes the kernel end the command when this process dies without a chance to do so itself. */
+function deathPrefix(): readonly string[] {
+  if (pdeathsig !== undefined) return pdeathsig;
+  const setpriv = process.platform === "linux" ? which("setpriv") : undefined;
+  return (pdeathsig = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"]);
+}
+
+/**
+ * Runs a command to its end.
+ *
+ * @throws {ImgtaskError} IMG3001 when it cannot be started, IMG3002 when it fails, IMG3003 when it takes too long,
+ * IMG3004 when it was ended because the run was.
+ */
+export async function run(argv: Argv, place: Place, options: ExecOptions = {}): Promise<ExecResult> {
+  const bad = argv.find((word) => typeof word !== "string" || word.includes("\0"));
+  if (bad !== undefined) {
+    throw new ImgtaskError("IMG3001", `Cannot run ${String(argv[0])}: an argument holds a NUL character or is no string`);
+  }
+  const cwd = options.cwd ?? place.cwd;
+  const env: Record<string, string> = {};
+  for (const [key, value] of Object.entries({ ...place.env, ...options.env })) if (value !== undefined) env[key] = value;
+  const file = which(argv[0], searchPath(env));
+  if (file === undefined) {
+    throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": not found`, {
+      expected: `an executable in ${searchPath(env).join(":")}`,
+      hint: "Run `imgtask doctor` to see what is missing",
+    });
+  }
+  if (place.signal.aborted) throw interrupted(argv[0]);
+  const stdout = options.stdout ?? "log";
+  const outFd = typeof stdout === "object" ? openSync(stdout.file, "w", 0o644) : undefined;
+  const started = Date.now();
+  const prefix = deathPrefix();
+  const child = spawn(prefix[0] ?? file, prefix.length > 0 ? [...prefix.slice(1), file, ...argv.slice(1)] : argv.slice(1), {
+    cwd,
+    env,
+    detached: true,
+    stdio: [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? place.logFd), place.logFd],
+  });
+  const chunks: Buffer[] = [];
+  let size = 0;
+  let timedOut = false;
+  let overflow = false;
+  const abort = (): void => endGroup(child);
+  place.signal.addEventListener("abort", abort, { once: true });
+  const timer = options.timeout === undefined ? undefined : setTimeout(() => {
+    timedOut = true;
+    endGroup(child);
+  }, options.timeout);
+  try {
+    const code = await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.stdout?.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size <= captureLimit) chunks.push(chunk);
+        else if (!overflow) {
+          overflow = true;
+          endGroup(child);
+        }
+      });
+      if (options.input !== undefined && child.stdin !== null) {
+        child.stdin.on("error", () => {}); // The command may end without reading all of it.
+        child.stdin.end(options.input);
+      }
+      child.once("close", (exit, signal) => resolve(exit ?? 128 + (signal === "SIGKILL" ? 9 : signal === "SIGTERM" ? 15 : 1)));
+    });
+    if (place.signal.aborted) throw interrupted(argv[0]);
+    const again = replay(argv, cwd, options.env);
+    if (timedOut) {
+      throw new ImgtaskError("IMG3003", `"${argv[0]}" took too long`, {
+        expected: `an end within ${Math.round((options.timeout ?? 0) / 1000)} s`,
+        found: `still running after ${Math.round((Date.now() - started) / 1000)} s`,
+        hint: `Run it again by hand: ${again}`,
+      });
+    }
+    if (overflow) throw new ImgtaskError("IMG3002", `"${argv[0]}" wrote more than ${captureLimit} bytes where little was expected`);
+    if (!(options.ok ?? [0]).includes(code)) {
+      throw new ImgtaskError("IMG3002", `"${argv[0]}" failed`, {
+        expected: `exit code ${(options.ok ?? [0]).join(" or ")}`,
+        found: `exit code ${code}`,
+        hint: `Run it again by hand: ${again}`,
+      });
+    }
+    return { code, stdout: Buffer.concat(chunks).toString("utf8") };
+  } catch (error) {
+    if (error instanceof ImgtaskError) throw error;
+    throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${(error as Error).message}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+    place.signal.removeEventListener("abort", abort);
+    if (outFd !== undefined) closeSync(outFd);
+  }
+}
+
+function interrupted(name: string): ImgtaskError {
+  return new ImgtaskError("IMG3004", `"${name}" was ended because the run was`, { exitCode: 130 });
+}

@@ -1,0 +1,443 @@
+/**
+ * `target()`, the one function that every kind of target is made of, and `source()` and `group()` beside it.
+ * Declares only: reads no file, starts no process, and knows nothing of how targets are run.
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import {
+  type Artifact,
+  type Form,
+  type Input,
+  isArtifact,
+  isSource,
+  isSourceGlob,
+  makeArtifact,
+  makeSource,
+  makeSourceGlob,
+  type OutputSpec,
+  type Producer,
+  type Source,
+  type SourceGlob,
+} from "./artifact.ts";
+import { ExitCode, ImgtaskError, type Location } from "./error.ts";
+import type { Requirement } from "./tool.ts";
+
+/** A value that JSON can carry. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** Anything a target can be given to read. */
+export type Handle = Input | Source | SourceGlob;
+
+/** Parameters: JSON in which handles may stand anywhere. Each handle becomes an input of the target. */
+export type Params =
+  | null
+  | boolean
+  | number
+  | string
+  | undefined
+  | Handle
+  | readonly Params[]
+  | { readonly [key: string]: Params };
+
+/** What a recipe sees where a handle stood: a path, or the paths that a pattern matched. */
+export type Resolved<T> = T extends SourceGlob
+  ? readonly string[]
+  : T extends Source | Artifact | Producer
+    ? string
+    : T extends readonly (infer E)[]
+      ? readonly Resolved<E>[]
+      : T extends object
+        ? { readonly [K in keyof T]: Resolved<T[K]> }
+        : T;
+
+/** Inputs by name: handles, or lists of handles. */
+export type Inputs = Readonly<Record<string, Handle | readonly Handle[]>>;
+
+/** Outputs by name: `"file"`, `"tree"`, or the result of `output()`. */
+export type Outputs = Readonly<Record<string, Form | OutputSpec>>;
+
+type TypeOf<S> = S extends { readonly type: infer T extends string } ? T : S extends string ? S : never;
+
+/** What a run may use at most of something that others use too. */
+export interface Resources {
+  /** Processor cores it keeps busy. @default 1 */
+  readonly cpu?: number;
+  /** Pools it takes one place in: `network`, `vm`, or a name of your own. @default [] */
+  readonly pools?: readonly string[];
+}
+
+/** How a command is run by {@linkcode RunContext.exec}. */
+export interface ExecOptions {
+  /** Working directory. @default the target's scratch directory */
+  readonly cwd?: string;
+  /** Added to the environment of the command; `undefined` removes a name. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Written to its standard input. @default nothing: /dev/null */
+  readonly input?: string | Uint8Array;
+  /** Where its standard output goes: into the log, back to the caller (64 MiB at most), or into a file. @default "log" */
+  readonly stdout?: "log" | "capture" | { readonly file: string };
+  /** Exit codes that are no failure. @default [0] */
+  readonly ok?: readonly number[];
+  /** Milliseconds after which it is ended and fails. @default none */
+  readonly timeout?: number;
+}
+
+/** What a finished command left behind. */
+export interface ExecResult {
+  readonly code: number;
+  /** Its standard output when captured, otherwise empty. */
+  readonly stdout: string;
+}
+
+/** A command and its arguments; never a shell string. */
+export type Argv = readonly [string, ...string[]];
+
+/** What a recipe is given. Everything else it could reach is refused or not tracked, so it should not reach it. */
+export interface RunContext<I = Record<string, never>, P = Json, O = Outputs> {
+  /** Name of the target, `kind:name`. */
+  readonly target: string;
+  /** Paths of the inputs. Read only. */
+  readonly inputs: { readonly [K in keyof I]: Resolved<I[K]> };
+  /** The parameters, with a path wherever a handle stood. */
+  readonly params: Resolved<P>;
+  /** The declared environment variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Paths where the outputs must be made. Their parent directory exists, they themselves do not. */
+  readonly outputs: { readonly [K in keyof O]: string };
+  /** An empty directory of this run's own, removed afterwards. */
+  readonly tmp: string;
+  /** Directory of the imagefile. Reading below it is not tracked: declare a source instead. */
+  readonly project: string;
+  /** Seconds since 1970 to use for every time stamp in an output (`SOURCE_DATE_EPOCH`). */
+  readonly epoch: number;
+  /** Aborts when the run is to end. */
+  readonly signal: AbortSignal;
+  /** Runs a command by its argument vector; fails when it fails. */
+  exec(argv: Argv, options?: ExecOptions): Promise<ExecResult>;
+  /** zx's shell, bound to this run's directory, log, environment and signal. Quoting is right for bash only. */
+  readonly $: (pieces: TemplateStringsArray, ...args: unknown[]) => Promise<{ readonly stdout: string }>;
+  /** Writes a line to the target's log. */
+  log(line: string): void;
+  /** Says what is being done now, for the live view: `progress("42 %")`. */
+  progress(text: string): void;
+}
+
+/** What `target()` takes. */
+export interface TargetSpec<I extends Inputs, P extends Params, O extends Outputs> {
+  /** One line for `imgtask list`. */
+  readonly description?: string;
+  /** What it reads. @default {} */
+  readonly inputs?: I;
+  /** Values the recipe depends on. @default {} */
+  readonly params?: P;
+  /** Names of environment variables the recipe may read; their values are part of the fingerprint. @default [] */
+  readonly env?: readonly string[];
+  /** What it needs from the host. @default [] */
+  readonly tools?: readonly Requirement[];
+  /** What it makes. */
+  readonly outputs: O;
+  /** Architecture of what it makes, as of `plugins/arch`. */
+  readonly platform?: string;
+  /** @default { cpu: 1 } */
+  readonly resources?: Resources;
+  /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
+  readonly module?: string;
+  /** Makes the outputs. Runs only when the fingerprint changed. */
+  readonly run: (context: RunContext<I, P, O>) => Promise<void> | void;
+}
+
+/** A declared target. A frozen value: what it holds are names, not content. */
+export interface Target<Name extends string = string, O extends Outputs = Outputs> {
+  readonly name: Name;
+  readonly description: string | undefined;
+  /** Typed handles to what it makes. */
+  readonly outputs: { readonly [K in keyof O]: Artifact<TypeOf<O[K]>> };
+}
+
+/** A reference from a target to something it reads. */
+export type InputRef =
+  | { readonly type: "artifact"; readonly target: string; readonly output: string }
+  | { readonly type: "source"; readonly path: string }
+  | { readonly type: "glob"; readonly patterns: readonly string[] };
+
+/** A target as plain data: all that freshness depends on, and all that a snapshot keeps. */
+export interface Declaration {
+  readonly name: string;
+  readonly kind: string;
+  readonly description?: string;
+  readonly location?: Location;
+  /** By path into `inputs` or `params`: `inputs.rootfs`, `params.machine.users.0.sshKeys.0`. */
+  readonly inputs: Readonly<Record<string, InputRef>>;
+  /** The parameters, with `{ "$input": key }` where a handle stood. */
+  readonly params: Json;
+  readonly env: readonly string[];
+  readonly tools: readonly Requirement[];
+  readonly outputs: Readonly<Record<string, OutputSpec>>;
+  readonly platform?: string;
+  readonly resources: Required<Resources>;
+  /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
+  readonly module?: string;
+  /** Targets that belong to a group, or must merely come first. */
+  readonly members: readonly string[];
+}
+
+/** A recipe as the engine calls it. */
+export type Recipe = (context: RunContext) => Promise<void> | void;
+
+/** A declared target together with its recipe. Groups have none. */
+export interface Registered {
+  readonly declaration: Declaration;
+  readonly recipe: Recipe | undefined;
+  /** The raw arguments, from which the recipe's context is resolved. */
+  readonly inputs: Inputs;
+  readonly params: Params;
+}
+
+interface Registry {
+  readonly targets: Registered[];
+}
+
+const registryKey = Symbol.for("imgtask.registry@1");
+
+/** @internal The declared targets, shared by every copy of this package in the process. */
+export function registry(): Registry {
+  const holder = globalThis as { [registryKey]?: Registry };
+  return (holder[registryKey] ??= { targets: [] });
+}
+
+const ownDirectory = import.meta.dirname ?? fileURLToPath(new URL(".", import.meta.url));
+const packageDirectory = ownDirectory.replace(/[\\/]lib[\\/]?$/, "");
+
+/** The first frame of the current stack that is not in this package's own lib, plugins or distros. */
+function callerLocation(): Location | undefined {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  const stack = new Error("stack").stack ?? "";
+  Error.stackTraceLimit = limit;
+  for (const line of stack.split("\n").slice(1)) {
+    const match = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]*?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
+    if (match === null) continue;
+    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
+    const inside = file.startsWith(`${packageDirectory}/`) ? file.slice(packageDirectory.length + 1) : undefined;
+    if (inside !== undefined && /^(lib|plugins|distros)\//.test(inside)) continue;
+    return { file, line: Number(match[2]), column: Number(match[3]) };
+  }
+  return undefined;
+}
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9][A-Za-z0-9._+-]*)?$/;
+
+function checkName(name: unknown, location: Location | undefined): asserts name is string {
+  if (typeof name === "string" && namePattern.test(name) && name.length <= 200) return;
+  throw new ImgtaskError("IMG2001", `Bad target name ${JSON.stringify(name)}`, {
+    expected: `letters, digits, ".", "_", "+", "-", with one ":" between kind and name, as in "iso:kali"`,
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
+}
+
+/** Replaces every handle in a value by a reference, collecting what they refer to. */
+function lift(value: unknown, path: string, found: Record<string, InputRef>, target: string, location: Location | undefined): Json | undefined {
+  const bad = (what: string): ImgtaskError =>
+    new ImgtaskError("IMG2002", `Target "${target}" has a parameter that cannot be hashed at ${path}`, {
+      expected: "null, a boolean, a finite number, a string, a list, a plain object, or a handle",
+      found: what,
+      exitCode: ExitCode.usage,
+      ...(location === undefined ? {} : { location }),
+    });
+  const artifact = isArtifact(value) ? value : isArtifact(producerOf(value)) ? producerOf(value) : undefined;
+  if (artifact !== undefined) {
+    found[path] = { type: "artifact", target: artifact.target, output: artifact.output };
+    return { $input: path };
+  }
+  if (isSource(value)) {
+    found[path] = { type: "source", path: value.path };
+    return { $input: path };
+  }
+  if (isSourceGlob(value)) {
+    found[path] = { type: "glob", patterns: value.patterns };
+    return { $input: path };
+  }
+  if (value === undefined) return undefined;
+  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw bad(String(value));
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map((item, index) => lift(item, `${path}.${index}`, found, target, location) ?? null);
+  }
+  if (typeof value === "object") {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) throw bad(`an object of class ${value.constructor?.name ?? "unknown"}`);
+    const result: Record<string, Json> = {};
+    for (const [key, item] of Object.entries(value)) {
+      const lifted = lift(item, `${path}.${key}`, found, target, location);
+      if (lifted !== undefined) result[key] = lifted;
+    }
+    return result;
+  }
+  throw bad(`a ${typeof value}`);
+}
+
+function producerOf(value: unknown): Artifact | undefined {
+  const outputs = (value as { outputs?: { out?: Artifact } } | null | undefined)?.outputs;
+  return outputs?.out;
+}
+
+function checkOutputPath(path: string, target: string, location: Location | undefined): void {
+  const parts = path.split("/");
+  if (path !== "" && !path.startsWith("/") && !parts.includes("..") && !parts.includes("") && parts[0] !== ".imgtask") return;
+  throw new ImgtaskError("IMG2003", `Target "${target}" puts an output at "${path}"`, {
+    expected: `a path inside the project, without ".." and not below ".imgtask"`,
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
+}
+
+/**
+ * Declares a target.
+ *
+ * @param name `kind:name`; unique in the imagefile.
+ * @throws {ImgtaskError} IMG2001 for a bad name, IMG2002 for a parameter that cannot be hashed, IMG2003 for an
+ * output outside the project.
+ *
+ * @example
+ * ```ts
+ * const sizes = target("report:sizes", {
+ *   description: "Sizes of the finished images",
+ *   inputs: { disk },
+ *   outputs: { out: output("file", "report", { path: "artifacts/report/sizes.txt" }) },
+ *   async run({ inputs, outputs, exec }) {
+ *     await exec(["du", "-h", inputs.disk], { stdout: { file: outputs.out } });
+ *   },
+ * });
+ * ```
+ */
+export function target<
+  const Name extends string,
+  const O extends Outputs,
+  const I extends Inputs = {},
+  const P extends Params = {},
+>(name: Name, spec: TargetSpec<I, P, O>): Target<Name, O> {
+  const location = callerLocation();
+  checkName(name, location);
+  const found: Record<string, InputRef> = {};
+  lift(spec.inputs ?? {}, "inputs", found, name, location);
+  const params = lift(spec.params ?? {}, "params", found, name, location) ?? null;
+  const outputs: Record<string, OutputSpec> = {};
+  const handles: Record<string, Artifact> = {};
+  for (const [key, value] of Object.entries(spec.outputs)) {
+    const declared = typeof value === "string" ? { form: value, type: value } : value;
+    if (declared.path !== undefined) checkOutputPath(declared.path, name, location);
+    outputs[key] = declared;
+    handles[key] = makeArtifact(declared.type, name, key, declared.form);
+  }
+  const declaration: Declaration = {
+    name,
+    kind: name.split(":")[0]!,
+    ...(spec.description === undefined ? {} : { description: spec.description }),
+    ...(location === undefined ? {} : { location }),
+    inputs: found,
+    params,
+    env: [...(spec.env ?? [])].sort(),
+    tools: spec.tools ?? [],
+    outputs,
+    ...(spec.platform === undefined ? {} : { platform: spec.platform }),
+    resources: { cpu: spec.resources?.cpu ?? 1, pools: spec.resources?.pools ?? [] },
+    ...(spec.module === undefined ? {} : { module: spec.module }),
+    members: [],
+  };
+  registry().targets.push({
+    declaration,
+    recipe: spec.run as unknown as Recipe,
+    inputs: spec.inputs ?? {},
+    params: spec.params,
+  });
+  return Object.freeze({
+    name,
+    description: spec.description,
+    outputs: Object.freeze(handles) as Target<Name, O>["outputs"],
+  });
+}
+
+/** A name for several targets. */
+export interface Group<Name extends string = string> {
+  readonly name: Name;
+  readonly description: string | undefined;
+  readonly members: readonly string[];
+}
+
+/**
+ * Gives several targets one name. As the imagefile's default export it is what `imgtask run` builds without names.
+ *
+ * @example
+ * ```ts
+ * export default group("all", [kaliIso, debianDisk]);
+ * ```
+ */
+export function group<const Name extends string>(
+  name: Name,
+  members: readonly { readonly name: string }[],
+  options: { readonly description?: string } = {},
+): Group<Name> {
+  const location = callerLocation();
+  checkName(name, location);
+  const names = members.map((member) => member.name);
+  registry().targets.push({
+    declaration: {
+      name,
+      kind: "group",
+      ...(options.description === undefined ? {} : { description: options.description }),
+      ...(location === undefined ? {} : { location }),
+      inputs: {},
+      params: null,
+      env: [],
+      tools: [],
+      outputs: {},
+      resources: { cpu: 0, pools: [] },
+      members: names,
+    },
+    recipe: undefined,
+    inputs: {},
+    params: null,
+  });
+  return Object.freeze({ name, description: options.description, members: Object.freeze(names) });
+}
+
+/** Declares host files: `source(path)` for one file or directory, `source.glob(…)` for those that match patterns. */
+export interface SourceFunction {
+  /**
+   * Declares a host file or directory that targets read; hashed with its mode, a directory with all below it.
+   *
+   * @param path relative to the directory of the imagefile.
+   * @throws {ImgtaskError} IMG2006 for an empty path.
+   */
+  (path: string): Source;
+  /**
+   * Declares the host files that match patterns; a file that appears or vanishes makes its targets stale.
+   *
+   * @param patterns as of the package `globby`, relative to the directory of the imagefile; `!` excludes.
+   *
+   * @example
+   * ```ts
+   * source.glob("overlay/**", "!overlay/old")
+   * ```
+   */
+  readonly glob: (...patterns: readonly [string, ...string[]]) => SourceGlob;
+}
+
+function sourcePath(path: string): Source {
+  if (typeof path === "string" && path !== "" && !path.includes("\0")) return makeSource(path);
+  const location = callerLocation();
+  throw new ImgtaskError("IMG2006", `Bad source path ${JSON.stringify(path)}`, {
+    expected: "a path relative to the imagefile's directory",
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
+}
+
+/** {@inheritDoc SourceFunction} */
+export const source: SourceFunction = Object.assign(sourcePath, {
+  glob: (...patterns: readonly [string, ...string[]]): SourceGlob => makeSourceGlob(patterns),
+});
