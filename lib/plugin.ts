@@ -52,7 +52,6 @@ export interface AptArchive {
   readonly defaultMirror: string;
   /** Value of `Origin:` by which this archive is recognised in the host's apt configuration. */
   readonly origin: string;
-  readonly keyring: Keyring;
 }
 
 /** Media that a distribution publishes, and how to know that they are genuine. */
@@ -94,6 +93,8 @@ export interface Distro<Name extends string = string, R extends string = string,
   /** Canonical architecture → the distribution's own name: `{ x86_64: "amd64" }`. */
   readonly architectures: Readonly<Record<A, string>>;
   readonly archive: AptArchive;
+  /** Keys that sign its archive and media. */
+  readonly keys: Keyring;
   /** Packages that a bootable system needs beside the base: kernel, init, what the machine's network needs. */
   bootPackages(arch: A, machine: Machine): readonly string[];
   /** Installer media. */

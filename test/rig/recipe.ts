@@ -6,7 +6,7 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../lib/process.ts";
-import { registry, type RunContext } from "../../lib/target.ts";
+import { type Argv, type ExecOptions, registry, type RunContext } from "../../lib/target.ts";
 
 export interface RecipeRun {
   /** Paths of the outputs by name. */
@@ -60,13 +60,13 @@ export async function runRecipe(
     project: join(directory, "project"),
     epoch: 1_700_000_000,
     signal,
-    exec: (argv, execOptions) => run(argv, { cwd: join(directory, "tmp"), env, logFd, signal }, execOptions),
+    exec: (argv: Argv, execOptions: ExecOptions) => run(argv, { cwd: join(directory, "tmp"), env, logFd, signal }, execOptions),
     $: () => Promise.reject(new Error("no shell in tests of recipes")),
-    log: (line) => {
+    log: (line: string) => {
       writeSync(logFd, `${line}\n`);
     },
     progress: () => {},
-  } as RunContext;
+  } as unknown as RunContext;
   try {
     await registered.recipe(context);
   } catch (error) {
