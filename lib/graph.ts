@@ -1,0 +1,248 @@
+/**
+ * The graph of declared targets: edges, cycles, selection by name or pattern. Pure: no files, no freshness.
+ * @module
+ */
+import { ExitCode, ImgtaskError } from "./error.ts";
+import type { Declaration } from "./target.ts";
+
+/** A target in the graph. */
+export interface Node {
+  readonly declaration: Declaration;
+  /** Names of the targets whose outputs it reads or that are its members; sorted. */
+  readonly dependencies: readonly string[];
+  /** Names of the targets that need it; sorted. */
+  readonly dependents: readonly string[];
+}
+
+/** Targets by name, in the order of their declaration. */
+export type Graph = ReadonlyMap<string, Node>;
+
+const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/**
+ * Builds the graph.
+ *
+ * @throws {ImgtaskError} IMG2010 for two targets of one name, IMG2011 for an input that no target makes, IMG2012
+ * for a cycle, IMG2013 for a source that another target makes, IMG2014 for two targets with one output path.
+ */
+export function buildGraph(declarations: readonly Declaration[]): Graph {
+  const byName = new Map<string, Declaration>();
+  for (const declaration of declarations) {
+    const other = byName.get(declaration.name);
+    if (other !== undefined) {
+      throw new ImgtaskError("IMG2010", `Two targets are named "${declaration.name}"`, {
+        expected: "names that are unique in the imagefile",
+        found: `the first at ${place(other)}, the second at ${place(declaration)}`,
+        hint: "Give one of them another name",
+        exitCode: ExitCode.usage,
+        ...(declaration.location === undefined ? {} : { location: declaration.location }),
+      });
+    }
+    byName.set(declaration.name, declaration);
+  }
+  const makers = outputPaths(byName);
+  const dependencies = new Map<string, Set<string>>();
+  const implicit: { readonly reader: Declaration; readonly path: string; readonly maker: string }[] = [];
+  for (const declaration of byName.values()) {
+    const edges = new Set<string>();
+    for (const [key, input] of Object.entries(declaration.inputs)) {
+      if (input.type === "artifact") {
+        const maker = byName.get(input.target);
+        if (maker?.outputs[input.output] === undefined) {
+          throw new ImgtaskError("IMG2011", `Target "${declaration.name}" reads "${input.target}#${input.output}", which no target makes`, {
+            found: `the handle at ${key}`,
+            hint: "Handles come from targets of the same imagefile",
+            exitCode: ExitCode.usage,
+            ...(declaration.location === undefined ? {} : { location: declaration.location }),
+          });
+        }
+        edges.add(input.target);
+      } else if (input.type === "source") {
+        const maker = makerOf(input.path, makers);
+        if (maker !== undefined) {
+          implicit.push({ reader: declaration, path: input.path, maker });
+          edges.add(maker);
+        }
+      }
+    }
+    for (const member of declaration.members) {
+      if (!byName.has(member)) throw unknownTarget(member, [...byName.keys()], declaration);
+      edges.add(member);
+    }
+    dependencies.set(declaration.name, edges);
+  }
+  refuseCycles(byName, dependencies);
+  const read = implicit[0];
+  if (read !== undefined) {
+    throw new ImgtaskError("IMG2013", `Target "${read.reader.name}" reads "${read.path}" as a source, but target "${read.maker}" makes it`, {
+      hint: `Pass the handle of "${read.maker}" instead of source("${read.path}")`,
+      exitCode: ExitCode.usage,
+      ...(read.reader.location === undefined ? {} : { location: read.reader.location }),
+    });
+  }
+  const dependents = new Map<string, string[]>([...byName.keys()].map((name) => [name, []]));
+  for (const [name, edges] of dependencies) for (const edge of edges) dependents.get(edge)!.push(name);
+  return new Map(
+    [...byName].map(([name, declaration]) => [
+      name,
+      { declaration, dependencies: [...dependencies.get(name)!].sort(byCodeUnit), dependents: dependents.get(name)!.sort(byCodeUnit) },
+    ]),
+  );
+}
+
+function place(declaration: Declaration): string {
+  const { location } = declaration;
+  return location === undefined ? "an unknown place" : `${location.file}:${location.line}`;
+}
+
+function outputPaths(byName: ReadonlyMap<string, Declaration>): ReadonlyMap<string, string> {
+  const makers = new Map<string, string>();
+  for (const declaration of byName.values()) {
+    for (const output of Object.values(declaration.outputs)) {
+      if (output.path === undefined || output.path.includes("{time}")) continue;
+      const other = [...makers].find(([path]) => path === output.path || path.startsWith(`${output.path}/`) || output.path!.startsWith(`${path}/`));
+      if (other !== undefined) {
+        throw new ImgtaskError("IMG2014", `Targets "${other[1]}" and "${declaration.name}" both put an output at "${output.path}"`, {
+          expected: "paths of which none is another or lies below it",
+          found: `"${other[0]}" and "${output.path}"`,
+          exitCode: ExitCode.usage,
+          ...(declaration.location === undefined ? {} : { location: declaration.location }),
+        });
+      }
+      makers.set(output.path, declaration.name);
+    }
+  }
+  return makers;
+}
+
+function makerOf(path: string, makers: ReadonlyMap<string, string>): string | undefined {
+  for (let prefix = path.replace(/^\.\//, "").replace(/\/+$/, ""); prefix !== "" && prefix !== "."; prefix = prefix.slice(0, Math.max(0, prefix.lastIndexOf("/")))) {
+    const maker = makers.get(prefix);
+    if (maker !== undefined) return maker;
+  }
+  return undefined;
+}
+
+function refuseCycles(byName: ReadonlyMap<string, Declaration>, dependencies: ReadonlyMap<string, ReadonlySet<string>>): void {
+  const finished = new Set<string>();
+  // A stack of its own: chains of targets may be longer than the call stack is deep.
+  for (const root of byName.keys()) {
+    if (finished.has(root)) continue;
+    const path: string[] = [root];
+    const iterators = [dependencies.get(root)!.values()];
+    const onPath = new Set(path);
+    while (path.length > 0) {
+      const next = iterators.at(-1)!.next();
+      if (next.done === true) {
+        const name = path.pop()!;
+        iterators.pop();
+        onPath.delete(name);
+        finished.add(name);
+      } else if (onPath.has(next.value)) {
+        const cycle = [...path.slice(path.indexOf(next.value)), next.value];
+        const location = byName.get(next.value)?.location;
+        throw new ImgtaskError("IMG2012", `Targets need each other in a cycle: ${cycle.join(" → ")}`, {
+          expected: "a graph without cycles",
+          hint: "Break the cycle at the input that is not really needed",
+          exitCode: ExitCode.usage,
+          ...(location === undefined ? {} : { location }),
+        });
+      } else if (!finished.has(next.value)) {
+        path.push(next.value);
+        onPath.add(next.value);
+        iterators.push(dependencies.get(next.value)!.values());
+      }
+    }
+  }
+}
+
+function unknownTarget(name: string, known: readonly string[], declaration?: Declaration): ImgtaskError {
+  const near = nearest(name, known);
+  return new ImgtaskError("IMG2004", `Unknown target "${name}"`, {
+    expected: known.length === 0 ? "a target, but the imagefile declares none" : `one of the ${known.length} declared targets, or a pattern such as "iso:*"`,
+    hint: near === undefined ? "Run `imgtask list` to see the targets" : `Did you mean "${near}"?`,
+    exitCode: ExitCode.usage,
+    ...(declaration?.location === undefined ? {} : { location: declaration.location }),
+  });
+}
+
+/**
+ * Names that match: a name stands for itself, `*` in a pattern for any run of characters.
+ *
+ * @returns names in the order of declaration, each once
+ * @throws {ImgtaskError} IMG2004 for a name or pattern that matches nothing
+ */
+export function select(graph: Graph, patterns: readonly string[]): readonly string[] {
+  const names = [...graph.keys()];
+  const selected = new Set<string>();
+  for (const pattern of patterns) {
+    const expression = new RegExp(`^${pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`);
+    const matches = pattern.includes("*") ? names.filter((name) => expression.test(name)) : graph.has(pattern) ? [pattern] : [];
+    if (matches.length === 0) throw unknownTarget(pattern, names);
+    for (const match of matches) selected.add(match);
+  }
+  return names.filter((name) => selected.has(name));
+}
+
+/** The named targets and all that they need, dependencies first; ties in the order of declaration. */
+export function closure(graph: Graph, names: readonly string[]): readonly string[] {
+  const wanted = new Set<string>(names);
+  const queue = [...names];
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    for (const dependency of graph.get(name)!.dependencies) {
+      if (!wanted.has(dependency)) {
+        wanted.add(dependency);
+        queue.push(dependency);
+      }
+    }
+  }
+  const waiting = new Map<string, number>();
+  for (const name of graph.keys()) if (wanted.has(name)) waiting.set(name, graph.get(name)!.dependencies.length);
+  const order: string[] = [];
+  let ready = [...waiting.keys()].filter((name) => waiting.get(name) === 0);
+  while (ready.length > 0) {
+    const next: string[] = [];
+    for (const name of ready) {
+      order.push(name);
+      for (const dependent of graph.get(name)!.dependents) {
+        const left = waiting.get(dependent);
+        if (left === undefined) continue;
+        waiting.set(dependent, left - 1);
+        if (left === 1) next.push(dependent);
+      }
+    }
+    ready = next;
+  }
+  return order;
+}
+
+/** The known word nearest to a mistyped one, or `undefined` when none is near. Edit distance with transpositions. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(word, candidate);
+    if (distance < least) {
+      best = candidate;
+      least = distance;
+    }
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let before: number[] = [];
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
+      let value = Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + cost);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) value = Math.min(value, before[j - 2]! + 1);
+      current.push(value);
+    }
+    before = previous;
+    previous = current;
+  }
+  return previous[b.length]!;
+}
