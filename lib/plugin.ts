@@ -3,6 +3,7 @@
  * Knows no distribution, architecture or place by name.
  * @module
  */
+import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Machine } from "./machine.ts";
 import type { RunContext } from "./target.ts";
 import type { HostFile, Requirement, Tool } from "./tool.ts";
@@ -52,6 +53,8 @@ export interface AptArchive {
   readonly defaultMirror: string;
   /** Value of `Origin:` by which this archive is recognised in the host's apt configuration. */
   readonly origin: string;
+  /** Value of `Label:` beside it, where one origin has several archives. @default any */
+  readonly label?: string;
 }
 
 /** Media that a distribution publishes, and how to know that they are genuine. */
@@ -81,7 +84,12 @@ export interface Release {
   /** Version number: `"12"`. */
   readonly version: string;
   /** Suites of the archive: the release itself, then updates and security. */
-  readonly suites: readonly { readonly suite: string; readonly components: readonly string[] }[];
+  readonly suites: readonly {
+    readonly suite: string;
+    readonly components: readonly string[];
+    /** Where the suite is, when not in the distribution's main archive. @default the distribution's `archive` */
+    readonly archive?: AptArchive;
+  }[];
 }
 
 /** A distribution. A new one is one file in `distros/`. */
@@ -101,15 +109,48 @@ export interface Distro<Name extends string = string, R extends string = string,
   installer(options: { readonly release: R; readonly arch: A }): Media;
 }
 
+/** Refuses a key that an object lacks; for callers that the type checker did not stop. */
+function checkKey(code: string, what: string, title: string, known: Readonly<Record<string, unknown>>, asked: string): void {
+  if (Object.hasOwn(known, asked)) return;
+  throw new ImgtaskError(code, `${title} has no ${what} "${asked}"`, {
+    expected: `one of ${Object.keys(known).map((name) => `"${name}"`).join(", ")}`,
+    found: `"${asked}"`,
+    exitCode: ExitCode.usage,
+  });
+}
+
 /**
  * Checks and freezes a distribution; keeps the names of releases and architectures for the type checker.
+ * Its functions refuse releases (IMG2201) and architectures (IMG2202) that it does not have.
+ *
+ * @throws {ImgtaskError} IMG2203 when a pinned fingerprint is not a full one in upper case.
  *
  * @example see `distros/debian.ts`
  */
 export function defineDistro<const Name extends string, const R extends string, const A extends string>(
   distro: Distro<Name, R, A>,
 ): Distro<Name, R, A> {
-  return Object.freeze(distro);
+  const bad = distro.keys.fingerprints.find((fingerprint) => !/^([0-9A-F]{40}|[0-9A-F]{64})$/.test(fingerprint));
+  if (bad !== undefined || distro.keys.fingerprints.length === 0) {
+    throw new ImgtaskError("IMG2203", `${distro.title} pins no usable key`, {
+      expected: "fingerprints of 40 or 64 hex digits, upper case",
+      found: bad === undefined ? "none" : `"${bad}"`,
+      exitCode: ExitCode.usage,
+    });
+  }
+  const checkArch = (arch: A): void => checkKey("IMG2202", "architecture", distro.title, distro.architectures, arch);
+  return Object.freeze({
+    ...distro,
+    bootPackages(arch: A, machine: Machine): readonly string[] {
+      checkArch(arch);
+      return distro.bootPackages(arch, machine);
+    },
+    installer(options: { readonly release: R; readonly arch: A }): Media {
+      checkKey("IMG2201", "release", distro.title, distro.releases, options.release);
+      checkArch(options.arch);
+      return distro.installer(options);
+    },
+  });
 }
 
 /** A place that finished artifacts are published to. Publishing the same twice must change nothing. */
