@@ -1,0 +1,150 @@
+/**
+ * One HTTP(S) request: proxies, redirects, and an end when nothing moves. The body is handed on as the server sent it.
+ * Knows nothing of files, sizes, retries or mirrors.
+ * @module
+ */
+// Not fetch(): on Node 20 it knows no proxy, and it decompresses a `Packages.gz` that a server labels as
+// `Content-Encoding: gzip`, so the bytes would not be those that were signed.
+import http, { type IncomingMessage, type RequestOptions } from "node:http";
+import https from "node:https";
+import type { Socket } from "node:net";
+import { connect as tlsConnect } from "node:tls";
+import { ImgtaskError } from "../../lib/mod.ts";
+import { printable, redact } from "./mirror.ts";
+
+/** A failure that another attempt may cure. */
+export class Interruption extends Error {
+  readonly reason: "unreachable" | "cut" | "stalled";
+  constructor(reason: "unreachable" | "cut" | "stalled", message: string, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+  }
+}
+
+/** How a request is made. */
+export interface Connection {
+  /** `http_proxy`, `https_proxy` and `no_proxy` are read. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  /** Milliseconds without a single byte after which the request ends. */
+  readonly idle: number;
+}
+
+const maxRedirects = 5;
+
+/** The proxy for a URL, or `undefined`. */
+export function proxyFor(url: URL, env: Readonly<Record<string, string | undefined>>): URL | undefined {
+  const named = env[url.protocol === "https:" ? "https_proxy" : "http_proxy"];
+  if (named === undefined || named === "") return undefined;
+  const host = url.hostname.toLowerCase();
+  for (const entry of (env["no_proxy"] ?? "").toLowerCase().split(",")) {
+    const suffix = entry.trim().replace(/^\*?\./, "");
+    if (suffix === "*" || (suffix !== "" && (host === suffix || host.endsWith(`.${suffix}`)))) return undefined;
+  }
+  return new URL(named.includes("://") ? named : `http://${named}`);
+}
+
+function basic(url: URL): string | undefined {
+  if (url.username === "") return undefined;
+  return `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString("base64")}`;
+}
+
+/** Opens a tunnel through a proxy. */
+function tunnel(url: URL, proxy: URL, connection: Connection): Promise<Socket> {
+  const target = `${url.hostname}:${url.port === "" ? "443" : url.port}`;
+  const authorization = basic(proxy);
+  return new Promise((resolve, reject) => {
+    const request = http.request({
+      host: proxy.hostname,
+      port: proxy.port === "" ? 80 : proxy.port,
+      method: "CONNECT",
+      path: target,
+      headers: { host: target, ...(authorization === undefined ? {} : { "proxy-authorization": authorization }) },
+      signal: connection.signal,
+      agent: false,
+    });
+    request.setTimeout(connection.idle, () => request.destroy(new Interruption("stalled", "the proxy does not answer")));
+    request.once("connect", (response, socket) => {
+      if (response.statusCode === 200) resolve(socket as Socket);
+      else reject(new Interruption("unreachable", `the proxy answered ${response.statusCode ?? "nothing"}`));
+    });
+    request.once("error", reject);
+    request.end();
+  });
+}
+
+async function once(url: URL, headers: Readonly<Record<string, string>>, connection: Connection): Promise<IncomingMessage> {
+  const proxy = proxyFor(url, connection.env);
+  const authorization = basic(url);
+  const options: RequestOptions = {
+    method: "GET",
+    agent: false,
+    signal: connection.signal,
+    host: url.hostname.replace(/^\[|\]$/g, ""),
+    port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port,
+    path: `${url.pathname}${url.search}`,
+    headers: {
+      host: url.host,
+      "user-agent": "imgtask",
+      "accept-encoding": "identity",
+      ...(authorization === undefined ? {} : { authorization }),
+      ...headers,
+    },
+  };
+  let make = url.protocol === "https:" ? https.request : http.request;
+  if (proxy !== undefined && url.protocol === "http:") {
+    const proxyAuthorization = basic(proxy);
+    const bare = new URL(url);
+    bare.username = bare.password = "";
+    Object.assign(options, { host: proxy.hostname, port: proxy.port === "" ? 80 : proxy.port, path: bare.href });
+    if (proxyAuthorization !== undefined) options.headers = { ...options.headers as object, "proxy-authorization": proxyAuthorization };
+    make = http.request;
+  } else if (proxy !== undefined) {
+    const socket = await tunnel(url, proxy, connection);
+    options.createConnection = () => tlsConnect({ socket, servername: url.hostname });
+  }
+  return new Promise((resolve, reject) => {
+    const request = make(options, resolve);
+    request.setTimeout(connection.idle, () => {
+      request.destroy(new Interruption("stalled", `nothing came for ${connection.idle / 1000} s`));
+    });
+    request.once("error", reject);
+    request.end();
+  });
+}
+
+/**
+ * Sends a GET request and follows redirects.
+ *
+ * @returns the answer, whatever its status; its body must be read or destroyed.
+ * @throws {Interruption} when there is no answer.
+ * @throws {ImgtaskError} IMG5007 for redirects that go in circles or away from HTTPS.
+ */
+export async function get(address: string, headers: Readonly<Record<string, string>>, connection: Connection): Promise<IncomingMessage> {
+  let url = new URL(address);
+  for (let redirects = 0; ; redirects++) {
+    let answer: IncomingMessage;
+    try {
+      answer = await once(url, headers, connection);
+    } catch (error) {
+      if (error instanceof Interruption || connection.signal.aborted) throw error;
+      throw new Interruption("unreachable", (error as NodeJS.ErrnoException).code ?? (error as Error).message, error);
+    }
+    const status = answer.statusCode ?? 0;
+    const location = answer.headers.location;
+    if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return answer;
+    answer.destroy();
+    const refuse = (why: string): ImgtaskError =>
+      new ImgtaskError("IMG5007", `Refused a redirect of ${redact(address)}: ${why}`, { found: `"${printable(redact(location))}"` });
+    if (redirects >= maxRedirects) throw refuse(`more than ${maxRedirects} in a row`);
+    let next: URL;
+    try {
+      next = new URL(location, url);
+    } catch {
+      throw refuse("it leads to no URL");
+    }
+    if (next.protocol !== "https:" && next.protocol !== "http:") throw refuse("it leads away from HTTP");
+    if (url.protocol === "https:" && next.protocol === "http:") throw refuse("it leads away from HTTPS");
+    url = next;
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Checks OpenPGP signatures with gpgv against pinned keys, and gives back only what was signed.
+ * Knows nothing of what the signed text means.
+ * @module
+ */
+import { mkdtemp, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ExitCode, ImgtaskError, type RunContext, tool, type Tool } from "../../lib/mod.ts";
+import { printable } from "../download/mirror.ts";
+import { type Block, parseStatus, refusal } from "./status.ts";
+
+/** The program that checks signatures. */
+export const gpgv: Tool = tool("gpgv", { min: "2.2", packages: { apt: "gpgv", dnf: "gnupg2" } });
+
+/** Whom to trust. */
+export interface Trust {
+  /** Absolute path of a binary keyring. */
+  readonly keyring: string;
+  /** Fingerprints of the primary keys that are accepted, upper case. Other keys in the keyring do not count. */
+  readonly fingerprints: readonly string[];
+}
+
+/** Who signed. */
+export interface Signer {
+  /** Fingerprint of the primary key. */
+  readonly fingerprint: string;
+  /** As the key says; control characters replaced. */
+  readonly userId: string;
+  /** Seconds since 1970. */
+  readonly signedAt: number;
+}
+
+type Context = Pick<RunContext, "exec" | "tmp">;
+
+const begin = "-----BEGIN PGP SIGNED MESSAGE-----";
+const signature = "-----BEGIN PGP SIGNATURE-----";
+const end = "-----END PGP SIGNATURE-----";
+
+function refuse(code: string, message: string, expected: string, found: string): ImgtaskError {
+  return new ImgtaskError(code, message, { expected, found: printable(found), exitCode: ExitCode.refused });
+}
+
+/**
+ * The signed lines of a clearsigned file, which must hold one message and nothing else.
+ *
+ * gpgv alone is not enough: it skips what stands before, between and after messages, and a program that reads the
+ * file itself would believe it.
+ *
+ * @throws {ImgtaskError} IMG4001 when it is no clearsigned message, IMG4002 when it holds anything beside it.
+ */
+export function clearsignedBody(content: string, name: string): string {
+  const expected = "one clearsigned message and nothing else";
+  if (!content.startsWith(`${begin}\n`)) {
+    if (content.includes(begin)) throw refuse("IMG4002", `Text stands before the signed message in ${name}`, expected, content.split("\n")[0]!);
+    throw refuse("IMG4001", `${name} is not signed`, "a clearsigned message", content.split("\n")[0]!.slice(0, 80));
+  }
+  // oxlint-disable-next-line no-control-regex
+  const control = /[\x00-\x08\x0b-\x1f\x7f]/.exec(content);
+  if (control !== null) throw refuse("IMG4002", `${name} holds control characters`, expected, `the character ${control[0].charCodeAt(0)} at byte ${control.index}`);
+  const lines = content.split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  const blank = lines.indexOf("");
+  const headers = lines.slice(1, Math.max(1, blank));
+  if (blank < 0 || headers.some((line) => !/^Hash: [A-Z0-9, -]+$/.test(line))) {
+    throw refuse("IMG4002", `The signed message in ${name} has unknown headers`, `"Hash: …" and an empty line`, headers.find((line) => !line.startsWith("Hash:")) ?? "no empty line");
+  }
+  const start = lines.indexOf(signature), stop = lines.indexOf(end);
+  if (start < 0 || stop < start) throw refuse("IMG4001", `The signature is missing in ${name}`, `a line "${signature}" and its end`, "none");
+  if (stop !== lines.length - 1) throw refuse("IMG4002", `Text stands after the signature in ${name}`, expected, lines[stop + 1]!);
+  const body = lines.slice(blank + 1, start).map((line) => {
+    if (!line.startsWith("-")) return line;
+    if (!line.startsWith("- ")) throw refuse("IMG4002", `${name} holds more than one message`, expected, line);
+    return line.slice(2);
+  });
+  const stray = lines.slice(start + 1, stop).find((line) => !/^(|[A-Za-z0-9+/=]+|(Version|Comment|Hash): .*)$/.test(line));
+  if (stray !== undefined) throw refuse("IMG4002", `Text stands inside the signature in ${name}`, expected, stray);
+  return body.join("\n");
+}
+
+async function runGpgv(args: readonly string[], trust: Trust, context: Context): Promise<readonly Block[]> {
+  // An empty home of its own, so that neither the user's keys nor options count. The weak digests are gpgv's words.
+  const home = await mkdtemp(join(context.tmp, "gnupg-"));
+  const { stdout } = await context.exec(
+    ["gpgv", "--homedir", home, "--keyring", trust.keyring, "--status-fd", "1", "--weak-digest", "SHA1", "--weak-digest", "RIPEMD160", ...args],
+    { stdout: "capture", ok: [0, 1, 2], env: { GNUPGHOME: home, LC_ALL: "C", LANGUAGE: undefined } },
+  );
+  return parseStatus(stdout);
+}
+
+function judge(blocks: readonly Block[], trust: Trust, name: string): Signer {
+  for (const block of blocks) {
+    if (block.bad || block.valid === undefined || block.good === undefined) continue;
+    if (block.valid.weak || !trust.fingerprints.includes(block.valid.primary)) continue;
+    return { fingerprint: block.valid.primary, userId: printable(block.good), signedAt: block.valid.time };
+  }
+  throw refusal(blocks, trust.fingerprints, name);
+}
+
+/**
+ * Checks a clearsigned file.
+ *
+ * @param file path, and the name to use for it in messages.
+ * @returns the text that was signed, and by whom. Read nothing else of the file.
+ * @throws {ImgtaskError} exit code 3: IMG4001 not signed, IMG4002 more than the signed message, IMG4003 signed by
+ * another key, IMG4004 expired or revoked, IMG4005 changed after it was signed, IMG4006 weak digest.
+ */
+export async function verifyClearsigned(
+  file: { readonly path: string; readonly name: string },
+  trust: Trust,
+  context: Context,
+): Promise<{ readonly text: string; readonly signer: Signer }> {
+  const body = clearsignedBody(await readFile(file.path, "latin1"), file.name);
+  const signed = join(await mkdtemp(join(context.tmp, "signed-")), "text");
+  const blocks = await runGpgv(["--output", signed, "--", file.path], trust, context);
+  const signer = judge(blocks, trust, file.name);
+  const bytes = await readFile(signed);
+  // Two readers of one message must agree on what it says. OpenPGP does not sign blanks at the ends of lines.
+  const normal = (text: string): string => text.replace(/[ \t\r]+$/gm, "").replace(/\n+$/, "");
+  if (normal(bytes.toString("latin1")) !== normal(body)) {
+    throw refuse("IMG4002", `What gpgv found signed in ${file.name} is not what the file shows`, `${body.length} characters`, `${bytes.length} bytes, or others`);
+  }
+  return { text: bytes.toString("utf8"), signer };
+}
+
+/** Removes the armor of a signature; binary ones stay as they are. */
+function dearmor(bytes: Buffer, name: string): Buffer {
+  if ((bytes[0]! & 0x80) !== 0) return bytes;
+  const match = /^-----BEGIN PGP SIGNATURE-----\r?\n(?:[A-Za-z]+: [^\n]*\n)*\r?\n([A-Za-z0-9+/=\r\n]+?)\r?\n(?:=[A-Za-z0-9+/]{4}\r?\n)?-----END PGP SIGNATURE-----\s*$/.exec(bytes.toString("latin1"));
+  if (match === null) throw refuse("IMG4001", `${name} is no detached signature`, `a binary signature, or one line "${signature}" and its end`, bytes.subarray(0, 60).toString("latin1"));
+  return Buffer.from(match[1]!.replace(/\s/g, ""), "base64");
+}
+
+/**
+ * Whether bytes are OpenPGP signature packets and nothing else.
+ * A message that carries its own text can pose as a detached signature: gpgv would check that text and not the file.
+ */
+export function isOnlySignatures(bytes: Buffer): boolean {
+  let at = 0;
+  while (at < bytes.length) {
+    const header = bytes[at++]!;
+    if ((header & 0x80) === 0) return false;
+    const tag = (header & 0x40) !== 0 ? header & 0x3f : (header >> 2) & 0x0f;
+    if (tag !== 2) return false;
+    let length: number;
+    if ((header & 0x40) !== 0) {
+      const first = bytes[at++] ?? 0;
+      if (first < 192) length = first;
+      else if (first < 224) length = ((first - 192) << 8) + (bytes[at++] ?? 0) + 192;
+      else if (first === 255 && at + 4 <= bytes.length) {
+        length = bytes.readUInt32BE(at);
+        at += 4;
+      } else return false;
+    } else {
+      const size = [1, 2, 4, 0][header & 3]!;
+      if (size === 0 || at + size > bytes.length) return false;
+      length = bytes.readUIntBE(at, size);
+      at += size;
+    }
+    at += length;
+  }
+  return bytes.length > 0 && at === bytes.length;
+}
+
+/**
+ * Checks a file against a detached signature.
+ *
+ * @throws {ImgtaskError} as {@linkcode verifyClearsigned}; IMG4001 also when the signature carries a text of its own.
+ */
+export async function verifyDetached(
+  file: { readonly path: string; readonly name: string; readonly signature: string },
+  trust: Trust,
+  context: Context,
+): Promise<Signer> {
+  const bytes = dearmor(await readFile(file.signature), `The signature of ${file.name}`);
+  if (!isOnlySignatures(bytes)) {
+    throw refuse("IMG4001", `The signature of ${file.name} is no detached signature`, "signature packets only", "a message that carries a text of its own, or damaged data");
+  }
+  return judge(await runGpgv(["--", file.signature, file.path], trust, context), trust, file.name);
+}
