@@ -1,0 +1,36 @@
+/**
+ * What every command of the command line is given. Knows no command.
+ * @module
+ */
+import type { Graph } from "../graph.ts";
+import type { Options } from "./options.ts";
+
+/** The imagefile as a command sees it. */
+export interface Loaded {
+  readonly graph: Graph;
+  /** Name of the default export: what is built when no target is named. */
+  readonly default: string | undefined;
+}
+
+/** The surroundings of one command. Data goes to `stdout`, everything else to `stderr`. */
+export interface CommandContext {
+  readonly options: Options;
+  /** Absolute path of the working directory, `--directory` applied. */
+  readonly cwd: string;
+  /** Absolute path of the imagefile, or `undefined` when there is none. */
+  readonly imagefile: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts on SIGINT, SIGTERM and SIGHUP. */
+  readonly signal: AbortSignal;
+  /** Whether text for `stderr` may hold colours. */
+  readonly color: boolean;
+  /** Writes text as it is; a line ends with its own newline. */
+  stdout(text: string): void;
+  stderr(text: string): void;
+  /**
+   * Reads the imagefile.
+   *
+   * @throws {ImgtaskError} IMG2xxx when there is none, or it is wrong.
+   */
+  load(): Promise<Loaded>;
+}

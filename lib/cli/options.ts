@@ -1,0 +1,215 @@
+/**
+ * The arguments of the command line, as data. Runs nothing and reads no file.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { ExitCode, ImgtaskError } from "../error.ts";
+import { nearest } from "../graph.ts";
+import type { ReporterName } from "../report/choose.ts";
+
+/** Every command. A word that is none of these is a target to run. */
+export const commands = [
+  "run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "init", "help", "version",
+] as const;
+
+/** One of {@linkcode commands}. */
+export type Command = (typeof commands)[number];
+
+/** How events can be shown. */
+export const reporterNames: readonly ReporterName[] = ["tty", "plain", "github", "json", "quiet"];
+
+/** What the command line asks for. */
+export interface Options {
+  readonly command: Command;
+  /** Names and patterns of targets; for `help`, the command to explain. */
+  readonly targets: readonly string[];
+  /** The command is `run` only because the first word is no command: it may be a mistyped one. */
+  readonly implied: boolean;
+  /** Places for targets at once. @default the number of processors, decided by the scheduler */
+  readonly jobs: number | undefined;
+  /** After a failure, go on with what does not depend on it. @default false */
+  readonly keepGoing: boolean;
+  /** `run -n`; the command is `plan` then. @default false */
+  readonly dryRun: boolean;
+  /** Run the named targets even when they are fresh. @default false */
+  readonly force: boolean;
+  /** Directory to work in, as it was given. */
+  readonly directory: string | undefined;
+  /** Imagefile to use, as it was given. */
+  readonly imagefile: string | undefined;
+  /** Machine-readable output on standard output. @default false */
+  readonly json: boolean;
+  readonly reporter: ReporterName | undefined;
+  /** @default "auto" */
+  readonly color: "auto" | "always" | "never";
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** Install missing tools with the system's package manager. @default false */
+  readonly installTools: boolean;
+  /** `plan` ends with 5 when something would run. @default false */
+  readonly exitCode: boolean;
+  /** Of `graph`. @default "mermaid" */
+  readonly format: "mermaid" | "dot";
+  /** What `clean` removes beside temporary files. */
+  readonly clean: { readonly store: boolean; readonly artifacts: boolean };
+}
+
+interface Flag {
+  readonly type: "boolean" | "string";
+  readonly short?: string;
+  /** Commands that take it; all when absent. */
+  readonly of?: readonly Command[];
+}
+
+const building: readonly Command[] = ["run", "plan"];
+
+const flags: Readonly<Record<string, Flag>> = {
+  jobs: { type: "string", short: "j", of: building },
+  "keep-going": { type: "boolean", short: "k", of: building },
+  "dry-run": { type: "boolean", short: "n", of: building },
+  force: { type: "boolean", short: "f", of: building },
+  directory: { type: "string", short: "C" },
+  imagefile: { type: "string" },
+  json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "version"] },
+  reporter: { type: "string", of: building },
+  color: { type: "string" },
+  quiet: { type: "boolean", short: "q" },
+  verbose: { type: "boolean", short: "v" },
+  "install-tools": { type: "boolean", of: ["run", "doctor"] },
+  "exit-code": { type: "boolean", of: building },
+  format: { type: "string", of: ["graph"] },
+  store: { type: "boolean", of: ["clean"] },
+  artifacts: { type: "boolean", of: ["clean"] },
+  all: { type: "boolean", of: ["clean"] },
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+};
+
+/** Long names of all options, without the dashes. */
+export const optionNames: readonly string[] = Object.keys(flags);
+
+function usage(message: string, details: { expected?: string; found?: string; hint?: string } = {}): ImgtaskError {
+  return new ImgtaskError("IMG2020", message, { hint: "Run `imgtask help` to see what there is", ...details, exitCode: ExitCode.usage });
+}
+
+function oneOf<T extends string>(option: string, value: string | undefined, allowed: readonly T[]): T | undefined {
+  if (value === undefined || (allowed as readonly string[]).includes(value)) return value as T | undefined;
+  const near = nearest(value, allowed);
+  throw usage(`Bad value "${value}" for "--${option}"`, {
+    expected: `one of ${allowed.join(", ")}`,
+    ...(near === undefined ? {} : { hint: `Did you mean "${near}"?` }),
+  });
+}
+
+function places(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
+  throw usage(`Bad value "${value}" for "--jobs"`, { expected: "a whole number from 1 to 9999", hint: "Leave it out to use every processor" });
+}
+
+/**
+ * Reads the arguments after the program's name.
+ *
+ * @throws {ImgtaskError} IMG2020 for an unknown option, an option that the command does not take, or a bad value.
+ *
+ * @example
+ * ```ts
+ * parseOptions(["-j4", "iso:debian"]); // { command: "run", targets: ["iso:debian"], jobs: 4, implied: true, … }
+ * ```
+ */
+export function parseOptions(argv: readonly string[]): Options {
+  const { tokens } = parseArgs({
+    args: [...argv],
+    options: Object.fromEntries(Object.entries(flags).map(([name, { type, short }]) => [name, { type, ...(short === undefined ? {} : { short }) }])),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+  const given = new Map<string, string | true>();
+  const words: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") words.push(token.value);
+    if (token.kind !== "option") continue;
+    const flag = Object.hasOwn(flags, token.name) ? flags[token.name] : undefined;
+    if (flag === undefined) {
+      const near = nearest(token.name, optionNames);
+      throw usage(`Unknown option "${token.rawName}"`, near === undefined || token.name.length === 1 ? {} : { hint: `Did you mean "--${near}"?` });
+    }
+    if (flag.type === "boolean" && token.value !== undefined) {
+      throw usage(`Option "${token.rawName}" takes no value`, { found: `"${token.value}"` });
+    }
+    // parseArgs takes whatever follows as the value, even the next option.
+    if (flag.type === "string" && (token.value === undefined || token.value === "" || (!token.inlineValue && token.value.startsWith("-")))) {
+      throw usage(`Option "${token.rawName}" needs a value`, token.value ? { found: `"${token.value}"` } : {});
+    }
+    given.set(token.name, token.value ?? true);
+  }
+  const text = (name: string): string | undefined => given.get(name) as string | undefined;
+  const { command, targets, implied } = commandOf(words, given);
+  for (const name of given.keys()) {
+    const { of } = flags[name]!;
+    if (of !== undefined && !of.includes(command) && command !== "help" && command !== "version") {
+      throw usage(`Command "${command}" takes no option "--${name}"`, {
+        expected: `"--${name}" with ${of.join(", ")}`,
+        hint: `Run \`imgtask help ${command}\` to see its options`,
+      });
+    }
+  }
+  const dryRun = given.has("dry-run");
+  return {
+    command: command === "run" && dryRun ? "plan" : command,
+    targets,
+    implied,
+    jobs: places(text("jobs")),
+    keepGoing: given.has("keep-going"),
+    dryRun,
+    force: given.has("force"),
+    directory: text("directory"),
+    imagefile: text("imagefile"),
+    json: given.has("json"),
+    reporter: oneOf("reporter", text("reporter"), reporterNames),
+    color: oneOf("color", text("color"), ["auto", "always", "never"] as const) ?? "auto",
+    quiet: given.has("quiet"),
+    verbose: given.has("verbose"),
+    installTools: given.has("install-tools"),
+    exitCode: given.has("exit-code"),
+    format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
+    clean: { store: given.has("store") || given.has("all"), artifacts: given.has("artifacts") || given.has("all") },
+  };
+}
+
+function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>): Pick<Options, "command" | "targets" | "implied"> {
+  const [first, ...rest] = words;
+  const named = (commands as readonly string[]).includes(first ?? "") ? (first as Command) : undefined;
+  if (given.has("version")) return { command: "version", targets: [], implied: false };
+  if (given.has("help")) return { command: "help", targets: named === undefined ? [] : [named], implied: false };
+  if (first === undefined) {
+    // A flag that only makes sense when building asks for the default target.
+    const build = ["jobs", "keep-going", "dry-run", "force", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
+    return { command: build ? "run" : "list", targets: [], implied: false };
+  }
+  if (named === undefined) return { command: "run", targets: words, implied: true };
+  if (named === "help" && rest[0] !== undefined && !(commands as readonly string[]).includes(rest[0])) throw unknownCommand(rest[0]);
+  const limit = { why: 1, init: 0, check: 0, version: 0, help: 1, clean: 0 }[named as string];
+  if (limit !== undefined && rest.length > limit) {
+    throw usage(`Command "${named}" takes ${limit === 0 ? "no argument" : "one argument"}`, { found: rest.map((word) => `"${word}"`).join(" ") });
+  }
+  if (named === "why" && rest.length === 0) throw usage(`Command "why" needs the name of a target`, { hint: "Run `imgtask list` to see the targets" });
+  return { command: named, targets: rest, implied: false };
+}
+
+/**
+ * The error for a word that is neither a command nor, as far as `targets` are known, a target.
+ *
+ * @example
+ * ```ts
+ * if (options.implied && !graph.has(first) && !/[:*]/.test(first)) throw unknownCommand(first, [...graph.keys()]);
+ * ```
+ */
+export function unknownCommand(word: string, targets: readonly string[] = []): ImgtaskError {
+  const near = nearest(word, [...commands, ...targets]);
+  return usage(`Unknown command "${word}"`, {
+    expected: targets.length === 0 ? `one of ${commands.join(", ")}` : "a command or the name of a target",
+    ...(near === undefined ? {} : { hint: `Did you mean "${near}"?` }),
+  });
+}
