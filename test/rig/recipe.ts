@@ -24,13 +24,14 @@ export interface RecipeRun {
 export async function runRecipe(
   name: string,
   paths: Readonly<Record<string, string | readonly string[]>> = {},
-  options: { readonly env?: Record<string, string | undefined>; readonly signal?: AbortSignal } = {},
+  options: { readonly env?: Record<string, string | undefined>; readonly signal?: AbortSignal; /** Fills the directory of the imagefile. */ readonly prepare?: (project: string) => void } = {},
 ): Promise<RecipeRun> {
   const registered = registry().targets.findLast((one) => one.declaration.name === name);
   if (registered?.recipe === undefined) throw new Error(`no recipe for ${name}`);
   const { declaration } = registered;
   const directory = mkdtempSync(join(tmpdir(), "imgtask-recipe-"));
   for (const part of ["out", "tmp", "project"]) mkdirSync(join(directory, part));
+  options.prepare?.(join(directory, "project"));
   const logFile = join(directory, "log");
   const logFd = openSync(logFile, "a");
   const inputs: Record<string, unknown> = {};

@@ -1,0 +1,190 @@
+/**
+ * One running QEMU: starts it, holds its console and its control socket, ends it.
+ * Knows nothing of what is expected of the guest.
+ * @module
+ */
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { writeFile } from "node:fs/promises";
+import { type Arch, type Argv, type HostFile, ImgtaskError, type RunContext } from "../../lib/mod.ts";
+import type { Acceleration } from "./accel.ts";
+import type { ImageFormat } from "./image.ts";
+import { pngOf } from "./png.ts";
+import { connectSoon, Qmp } from "./qmp.ts";
+import { Console } from "./serial.ts";
+
+/** What is booted, and on what. */
+export interface Hardware {
+  readonly arch: Arch;
+  readonly acceleration: Acceleration;
+  readonly medium: { readonly type: "disk"; readonly path: string; readonly format: ImageFormat } | { readonly type: "iso"; readonly path: string };
+  readonly firmware: "bios" | "uefi";
+  /** MiB. */
+  readonly memory: number;
+  readonly cpus: number;
+  /** Seconds after which it is ended come what may. */
+  readonly limit: number;
+  /** Where everything from the serial console goes, as it came. */
+  readonly consoleLog: string;
+}
+
+/** A machine that runs. */
+export interface Running {
+  readonly console: Console;
+  /** Milliseconds since 1970 of power-on. */
+  readonly started: number;
+  /** Port on 127.0.0.1 that leads to the guest's port 22. */
+  readonly sshPort: number;
+  /** Whether the emulator has ended, and why. */
+  readonly ended: () => string | undefined;
+  /** Writes what is on the screen as PNG. */
+  screenshot(path: string): Promise<void>;
+  /** Ends it, at once and whatever it does; may be called again. */
+  stop(): Promise<void>;
+}
+
+type Context = Pick<RunContext, "exec" | "tmp" | "signal" | "log">;
+
+/** A file name inside a QEMU option, where a comma ends a value. */
+function option(path: string): string {
+  return path.replaceAll(",", ",,");
+}
+
+function firmwareFile(file: HostFile): { readonly path: string; readonly index: number } {
+  const index = file.anyOf.findIndex((path) => existsSync(path));
+  if (index >= 0) return { path: file.anyOf[index]!, index };
+  throw new ImgtaskError("IMG1001", `${file.name} is missing`, {
+    expected: file.anyOf.join(" or "),
+    hint: `Install the package ${Object.values(file.packages)[0] ?? "that has it"}`,
+    exitCode: 4,
+  });
+}
+
+/** The command that starts a machine, stopped before its first instruction. */
+export function qemuArgv(hardware: Hardware, sockets: string, vars: string | undefined): Argv {
+  const { arch, medium } = hardware;
+  const accel = hardware.acceleration.kind === "kvm" ? ["-accel", "kvm", "-cpu", "host"] : ["-accel", "tcg,thread=multi"];
+  const firmware = vars === undefined ? [] : [
+    "-drive", `if=pflash,unit=0,format=raw,readonly=on,file=${option(firmwareFile(arch.qemu.firmware.code).path)}`,
+    "-drive", `if=pflash,unit=1,format=raw,file=${option(vars)}`,
+  ];
+  // PCs have had SATA for CDs and a VGA for ever; other machines have neither.
+  const pc = arch.grub.bios !== undefined;
+  const media = medium.type === "disk"
+    ? ["-drive", `if=none,id=medium,format=${medium.format},snapshot=on,file=${option(medium.path)}`, "-device", "virtio-blk-pci,drive=medium,bootindex=0"]
+    : ["-drive", `if=none,id=medium,format=raw,media=cdrom,readonly=on,file=${option(medium.path)}`,
+      ...(pc ? ["-device", "ide-cd,drive=medium,bootindex=0"] : ["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=medium,bootindex=0"])];
+  return [
+    arch.qemu.system.name,
+    ...arch.qemu.machine,
+    ...accel,
+    "-m", String(hardware.memory),
+    "-smp", String(hardware.cpus),
+    "-nodefaults", "-no-user-config", "-no-reboot", "-S",
+    "-display", "none",
+    "-device", pc ? "VGA" : "virtio-gpu-pci",
+    ...firmware,
+    ...media,
+    // The guest cannot reach the host or the net. romfile: nothing to boot from the net either.
+    "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+    "-device", "virtio-net-pci,netdev=net,romfile=",
+    "-device", "virtio-rng-pci",
+    "-chardev", `socket,id=serial,path=${option(join(sockets, "serial"))},server=on,wait=off,logfile=${option(hardware.consoleLog)},logappend=off`,
+    "-serial", "chardev:serial",
+    "-chardev", `socket,id=control,path=${option(join(sockets, "qmp"))},server=on,wait=off`,
+    "-mon", "chardev=control,mode=control",
+    "-pidfile", join(sockets, "pid"),
+  ];
+}
+
+/** A directory for sockets: their paths must stay under 108 bytes, which those of a deep project do not. */
+function socketDirectory(tmp: string): { readonly path: string; readonly remove: () => void } {
+  const here = join(tmp, "qemu-XXXXXX");
+  const path = mkdtempSync(Buffer.byteLength(join(here, "serial")) < 100 ? join(tmp, "qemu-") : "/tmp/imgtask-");
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+async function forwardedPort(qmp: Qmp): Promise<number> {
+  const text = String(await qmp.execute("human-monitor-command", { "command-line": "info usernet" }));
+  const port = Number(/TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)/.exec(text)?.[1]);
+  if (port > 0) return port;
+  throw new ImgtaskError("IMG3502", "The emulator forwards no port to the guest", { expected: "a line HOST_FORWARD in `info usernet`", found: text });
+}
+
+/**
+ * Powers a machine on.
+ *
+ * @throws {ImgtaskError} IMG3502 when the emulator does not start.
+ */
+export async function powerOn(hardware: Hardware, context: Context): Promise<Running> {
+  const sockets = socketDirectory(context.tmp);
+  let vars: string | undefined;
+  let ended: string | undefined;
+  let qmp: Qmp | undefined;
+  const screen = new Console();
+  const giveUp = new AbortController();
+  const signal = AbortSignal.any([context.signal, giveUp.signal]);
+  let over: Promise<void> = Promise.resolve();
+  const stop = async (): Promise<void> => {
+    if (ended === undefined) {
+      await Promise.race([qmp?.execute("quit").catch(() => {}), sleep(2000)]);
+      const left = await Promise.race([over.then(() => false), sleep(8000, true, { ref: false })]);
+      if (left) {
+        try {
+          process.kill(Number(readFileSync(join(sockets.path, "pid"), "utf8")), "SIGKILL");
+          await over;
+        } catch {
+          // It has ended in between.
+        }
+      }
+    }
+    qmp?.close();
+    sockets.remove();
+  };
+  try {
+    if (hardware.firmware === "uefi") {
+      const { index } = firmwareFile(hardware.arch.qemu.firmware.code);
+      const { vars: store } = hardware.arch.qemu.firmware;
+      const fitting = store.anyOf[index];
+      vars = join(context.tmp, "uefi-vars");
+      copyFileSync(fitting !== undefined && existsSync(fitting) ? fitting : firmwareFile(store).path, vars);
+      chmodSync(vars, 0o600);
+    }
+    over = context.exec(qemuArgv(hardware, sockets.path, vars), { timeout: (hardware.limit + 60) * 1000, env: { TMPDIR: context.tmp } }).then(
+      () => void (ended = qmp?.stopped ?? "it ended"),
+      (error: Error) => void (ended = error instanceof ImgtaskError && error.found !== undefined ? `${error.message}: ${error.found}` : error.message),
+    ).then(() => {
+      screen.end();
+      giveUp.abort();
+    });
+    const serial = await connectSoon(join(sockets.path, "serial"), 20_000, signal);
+    serial.on("data", (data: Buffer) => screen.feed(data));
+    serial.on("close", () => screen.end());
+    qmp = new Qmp(await connectSoon(join(sockets.path, "qmp"), 20_000, signal));
+    await qmp.execute("qmp_capabilities");
+    const sshPort = await forwardedPort(qmp);
+    const started = Date.now();
+    await qmp.execute("cont");
+    const control = qmp;
+    return {
+      console: screen,
+      started,
+      sshPort,
+      ended: () => (ended === undefined ? undefined : control.stopped ?? ended),
+      async screenshot(path) {
+        const picture = join(context.tmp, "screen.ppm");
+        await control.execute("screendump", { filename: picture });
+        await writeFile(path, pngOf(await readFile(picture)));
+        rmSync(picture);
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    if (context.signal.aborted) throw error;
+    if (ended === undefined) throw error;
+    throw new ImgtaskError("IMG3502", "The emulator did not start", { found: ended, hint: "What it said is in this target's log", cause: error });
+  }
+}

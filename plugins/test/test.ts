@@ -1,0 +1,324 @@
+/**
+ * The kind `test`: boots an image in an emulator and looks at it from outside, as its users will.
+ * Knows no distribution.
+ * @module
+ */
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type DirectoryList, ExitCode, ImgtaskError, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Target, target, tool, type Tool } from "../../lib/mod.ts";
+import { archOf } from "../arch/mod.ts";
+import { originOf } from "../dirs/dirs.ts";
+import { parseDirectories } from "../dirs/parse.ts";
+import { accelerationFor } from "./accel.ts";
+import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
+import { judge, readAnswers, script } from "./guest.ts";
+import { inspectImage } from "./image.ts";
+import { powerOn, type Running } from "./machine.ts";
+import { type Check, junit } from "./report.ts";
+import { type Pattern, showPattern, toPattern } from "./serial.ts";
+import { banner, borrowKey, offeredMethods, runScript } from "./ssh.ts";
+
+declare const refused: unique symbol;
+/** A type that nothing has; its text is what the compiler shows. */
+export interface Refused<Why extends string> {
+  readonly [refused]: Why;
+}
+
+/** How the test comes into the machine. */
+export interface Login {
+  /** Account; `sudo` without a password lets it look at what only root can see. */
+  readonly user: string;
+  /** Private key, relative to the imagefile's directory, as `keypair(…).identity`. */
+  readonly identity: string;
+}
+
+/** What every image can be asked: what it prints. */
+export interface ConsoleExpectation {
+  /** What must appear on the serial console, in this order; escape sequences are taken out before. @default [] */
+  readonly console?: readonly (string | RegExp)[];
+}
+
+/** What a booted system can be asked. All but `console` needs a login. */
+export interface SystemExpectation extends ConsoleExpectation {
+  /** The key opens a session; and whether the server offers passwords (to the login's user or to root) or not. */
+  readonly ssh?: { readonly passwordLogin: boolean };
+  /** systemd units that are active once the boot is over. @default [] */
+  readonly services?: readonly string[];
+  /** Files and their owner, mode, type and content. @default [] */
+  readonly files?: readonly ExpectedFile[];
+  /** A `dirs.list()` whose every directory must exist with its owner, group and mode. */
+  readonly directories?: {
+    readonly list: DirectoryList;
+    /** How many to look at, evenly spread. @default "all" */
+    readonly sample?: "all" | number;
+  };
+  /** Commands, run as the login's user. @default [] */
+  readonly commands?: readonly {
+    /** The command and its arguments; no shell. */
+    readonly run: readonly [string, ...string[]];
+    /** What its standard output must contain. @default anything */
+    readonly stdout?: string | RegExp;
+    /** @default 0 */
+    readonly exit?: number;
+  }[];
+}
+
+/** What `test()` takes. */
+export interface TestOptions<Type extends "disk" | "iso"> {
+  /** A disk, or an installer ISO (put into the CD drive of a machine without a disk). It is never written to. */
+  readonly image: Producer<Type> & { readonly arch: string };
+  /** @default "bios" where the architecture has one (x86_64), otherwise "uefi" */
+  readonly firmware?: "bios" | "uefi";
+  /** MiB. @default 1024 */
+  readonly memory?: number;
+  /** @default 2 */
+  readonly cpus?: number;
+  /** Seconds for all of it, from power-on. @default 300 */
+  readonly timeout?: number;
+  readonly login?: Type extends "disk" ? Login : Refused<"an installer ISO has no login: leave it out">;
+  readonly expect: Type extends "disk" ? SystemExpectation : ConsoleExpectation;
+}
+
+/** What a test leaves behind, below `artifacts/test/NAME/`. */
+export type TestOutputs = {
+  /** JUnit XML, one case for each thing looked at: `junit.xml`. */
+  readonly out: OutputSpec<"test report">;
+  /** Everything from the serial console, as it came: `console.log`. */
+  readonly console: OutputSpec<"console log">;
+  /** The screen at the end, PNG: `screen.png`. */
+  readonly screenshot: OutputSpec<"screenshot">;
+};
+
+const ssh: Tool = tool("ssh", { versionArgs: ["-V"], versionPattern: /OpenSSH_(\d+(?:\.\d+)+)/, packages: { apt: "openssh-client", dnf: "openssh-clients" } });
+
+function bad(name: string, what: string, value: unknown, expected: string): ImgtaskError {
+  return new ImgtaskError("IMG2501", `Bad ${what} in test("${name}"): ${JSON.stringify(value)}`, { expected, exitCode: ExitCode.usage });
+}
+
+function whole(name: string, what: string, value: number, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw bad(name, what, value, `a whole number, ${min} to ${max}`);
+}
+
+// Line breaks would end a line of the guest's answers.
+const plain = /^\/[^\x00-\x1f\x7f]*$/;
+
+function checkExpectation(name: string, expect: SystemExpectation, login: Login | undefined): void {
+  for (const unit of expect.services ?? []) if (!/^[A-Za-z0-9][A-Za-z0-9@._:\\-]*$/.test(unit)) throw bad(name, "service", unit, "a unit name");
+  for (const { path } of expect.files ?? []) if (!plain.test(path)) throw bad(name, "file path", path, "an absolute path without control characters");
+  for (const { run } of expect.commands ?? []) if (run.length === 0 || run.some((word) => word.includes("\0"))) throw bad(name, "command", run, "a command and its arguments, without NUL characters");
+  const sample = expect.directories?.sample ?? "all";
+  if (sample !== "all") whole(name, "sample", sample, 1, 1_000_000);
+  const inside = (["ssh", "services", "files", "directories", "commands"] as const).filter((key) => expect[key] !== undefined);
+  if (login === undefined && inside.length > 0) throw bad(name, "expectation", inside, "a `login`, by which these can be looked at");
+  if (inside.length === 0 && (expect.console ?? []).length === 0 && login === undefined) throw bad(name, "expectation", expect, "at least one thing to look for");
+  if (login === undefined) return;
+  if (!/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(login.user)) throw bad(name, "user", login.user, "a login name");
+  if (login.identity === "" || login.identity.startsWith("/") || login.identity.split("/").includes("..")) throw bad(name, "identity", login.identity, "a path below the imagefile's directory");
+}
+
+interface Params {
+  readonly name: string;
+  readonly medium: "disk" | "iso";
+  readonly arch: string;
+  readonly firmware: "bios" | "uefi";
+  readonly memory: number;
+  readonly cpus: number;
+  readonly timeout: number;
+  readonly login?: Login;
+  readonly console: readonly Pattern[];
+  readonly ssh?: { readonly passwordLogin: boolean };
+  readonly services: readonly string[];
+  readonly files: readonly ExpectedFile[];
+  readonly directories?: { readonly list: Resolved<DirectoryList>; readonly from: string; readonly sample: "all" | number };
+  readonly commands: readonly { readonly run: readonly string[]; readonly stdout?: Pattern; readonly exit: number }[];
+}
+
+/**
+ * Boots an image in QEMU (KVM where it works, otherwise TCG) without writing to it, and checks what it does.
+ * When it fails, the console log, the screenshot and the report are in `logs/test-NAME/`.
+ *
+ * @throws {ImgtaskError} IMG2501 for options that make no sense, IMG3501 for an image that is not booted for
+ * safety's sake, IMG3502 when the emulator fails, IMG3503 when the console does not show what it should, IMG3504
+ * for a kernel panic, IMG3505 when SSH lets nobody in, IMG3506 when the system is not as expected.
+ *
+ * @example
+ * ```ts
+ * test("debian", {
+ *   image: debianDisk,
+ *   login: { user: "devops", identity: "keys/id_ed25519" },
+ *   expect: { console: ["login:"], ssh: { passwordLogin: false }, services: ["ssh", "chrony"] },
+ * });
+ * ```
+ */
+export function test<const Name extends string, Type extends "disk" | "iso">(name: Name, options: TestOptions<Type>): Target<`test:${Name}`, TestOutputs> {
+  const arch = archOf(options.image.arch);
+  const firmware = options.firmware ?? (arch.grub.bios === undefined ? "uefi" : "bios");
+  if (firmware === "bios" && arch.grub.bios === undefined) throw bad(name, "firmware", firmware, `"uefi": ${arch.name} has no BIOS`);
+  const expect: SystemExpectation = options.expect;
+  const login = options.login as Login | undefined;
+  checkExpectation(name, expect, login);
+  const cpus = whole(name, "cpus", options.cpus ?? 2, 1, 64);
+  const { directories } = expect;
+  const list = directories?.list.list;
+  const { code, vars } = arch.qemu.firmware;
+  const spec = {
+    out: output("file", "test report", { path: `artifacts/test/${name}/junit.xml` }),
+    console: output("file", "console log", { path: `artifacts/test/${name}/console.log` }),
+    screenshot: output("file", "screenshot", { path: `artifacts/test/${name}/screen.png` }),
+  } satisfies TestOutputs;
+  return target(`test:${name}`, {
+    description: `Boots ${options.image.outputs.out.target} (${arch.name}, ${firmware}) and checks it`,
+    module: import.meta.url,
+    platform: arch.name,
+    inputs: { image: options.image.outputs.out },
+    params: {
+      name,
+      medium: options.image.outputs.out.type,
+      arch: arch.name,
+      firmware,
+      memory: whole(name, "memory", options.memory ?? 1024, 64, 1 << 20),
+      cpus,
+      timeout: whole(name, "timeout", options.timeout ?? 300, 1, 86_400),
+      ...(login === undefined ? {} : { login: { user: login.user, identity: login.identity } }),
+      console: (expect.console ?? []).map(toPattern),
+      ...(expect.ssh === undefined ? {} : { ssh: { passwordLogin: expect.ssh.passwordLogin } }),
+      services: expect.services ?? [],
+      files: (expect.files ?? []).map((file) => ({ ...file })),
+      ...(directories === undefined || list === undefined ? {} : {
+        directories: { list: { ...directories.list }, from: originOf(list), sample: directories.sample ?? "all" },
+      }),
+      commands: (expect.commands ?? []).map((command) => ({
+        run: command.run,
+        ...(command.stdout === undefined ? {} : { stdout: toPattern(command.stdout) }),
+        exit: command.exit ?? 0,
+      })),
+    },
+    tools: [arch.qemu.system, ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined ? [] : [ssh])],
+    outputs: spec,
+    resources: { cpu: cpus, pools: ["vm"] },
+    run: (context) => bootAndCheck(context as unknown as Context),
+  }) as Target<`test:${Name}`, TestOutputs>;
+}
+
+type Context = Omit<RunContext, "inputs" | "params" | "outputs"> & {
+  readonly inputs: { readonly image: string };
+  readonly params: Params;
+  readonly outputs: Readonly<Record<keyof TestOutputs, string>>;
+};
+
+function directoriesOf({ list, from, sample }: NonNullable<Params["directories"]>): ExpectedDirectories {
+  const all = parseDirectories(readFileSync(list.list, "utf8"), from).map((path) => `${list.under}/${path}`);
+  const paths = sample === "all" || sample >= all.length ? all : Array.from({ length: sample }, (_, index) => all[Math.floor((index * all.length) / sample)]!);
+  return { name: from, paths, mode: list.mode, owner: list.owner, group: list.group };
+}
+
+/** Looks at everything in turn; what cannot be reached any more is skipped. */
+async function look(machine: Running, context: Context, deadline: number): Promise<readonly Check[]> {
+  const { params, signal } = context;
+  const checks: Check[] = [];
+  let reachable = true;
+  const timed = async (name: string, one: () => Promise<Omit<Check, "name" | "seconds">>): Promise<void> => {
+    if (!reachable) return void checks.push({ name, outcome: "skipped" });
+    context.progress(name);
+    const start = Date.now();
+    const result = await one();
+    checks.push({ name, ...result, seconds: (Date.now() - start) / 1000 });
+    reachable = result.outcome === "passed";
+  };
+  const why = (): string => machine.ended() === undefined ? `nothing of it after ${params.timeout} s` : `the machine stopped: ${machine.ended()}`;
+  for (const pattern of params.console) {
+    await timed(`console shows ${showPattern(pattern)}`, async () => {
+      const result = await machine.console.expect(pattern, deadline, signal);
+      if (result.outcome === "seen") return { outcome: "passed" };
+      return result.outcome === "panic"
+        ? { outcome: "failed", code: "IMG3504", expected: showPattern(pattern), found: result.text }
+        : { outcome: "failed", code: "IMG3503", expected: `${showPattern(pattern)} on the serial console`, found: why() };
+    });
+  }
+  const { login } = params;
+  if (login === undefined) return checks;
+  await timed("SSH server answers", async () => {
+    const found = await banner(machine.sshPort, deadline, signal, () => machine.ended() !== undefined);
+    return found === undefined ? { outcome: "failed", code: "IMG3505", expected: "an SSH server on port 22 of the guest", found: why() } : { outcome: "passed" };
+  });
+  const questions: Questions = {
+    services: params.services,
+    files: params.files,
+    directories: params.directories === undefined ? [] : [directoriesOf(params.directories)],
+    commands: params.commands,
+  };
+  const door = { port: machine.sshPort, user: login.user };
+  let inside: readonly Check[] = judge(questions, readAnswers("")).map(({ name }) => ({ name, outcome: "skipped" }));
+  await timed(`key opens a session for "${login.user}"`, async () => {
+    const patience = Math.max(5, Math.floor((deadline - Date.now()) / 1000) - 15);
+    const result = await runScript({ ...door, identity: borrowKey(login.identity, context) }, script(questions, patience), context, deadline);
+    if ("refused" in result) return { outcome: "failed", code: "IMG3505", expected: `a session for "${login.user}" with the key "${login.identity}"`, found: result.refused };
+    const answers = readAnswers(result.stdout);
+    if (!answers.complete) return { outcome: "failed", code: "IMG3505", expected: "a session that lasts until all is looked at", found: `it ended early, after: ${result.stdout.slice(-400)}` };
+    inside = judge(questions, answers);
+    return { outcome: "passed" };
+  });
+  checks.push(...inside);
+  if (params.ssh === undefined) return checks;
+  const { passwordLogin } = params.ssh;
+  // Last: a server may shut out for a while who fails to log in.
+  for (const user of passwordLogin || login.user === "root" ? [login.user] : [login.user, "root"]) {
+    await timed(`password login is ${passwordLogin ? "offered" : "refused"} to "${user}"`, async () => {
+      const result = await offeredMethods({ ...door, user }, context, deadline);
+      const byPassword = "methods" in result && result.methods.some((method) => ["password", "keyboard-interactive", "none"].includes(method));
+      if ("methods" in result && byPassword === passwordLogin) return { outcome: "passed" };
+      const found = "methods" in result ? `the server offers: ${result.methods.join(", ")}` : result.unknown;
+      return { outcome: "failed", code: "IMG3506", expected: passwordLogin ? "password" : "neither password nor keyboard-interactive", found };
+    });
+    reachable = true; // One user's answer says nothing about another's.
+  }
+  return checks;
+}
+
+/** Puts what tells why a test failed where it outlives the run; a run that fails leaves no outputs. */
+function keep(context: Context): string {
+  const place = `logs/test-${context.params.name}`;
+  const directory = join(context.project, place);
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  const names = { out: "junit.xml", console: "console.log", screenshot: "screen.png" } as const;
+  for (const key of ["out", "console", "screenshot"] as const) if (existsSync(context.outputs[key])) copyFileSync(context.outputs[key], join(directory, names[key]));
+  return place;
+}
+
+async function bootAndCheck(context: Context): Promise<void> {
+  const { params, inputs, outputs, signal } = context;
+  const arch = archOf(params.arch);
+  const medium = params.medium === "iso" ? { type: "iso" as const, path: inputs.image } : { type: "disk" as const, path: inputs.image, format: await inspectImage(inputs.image) };
+  const acceleration = await accelerationFor(arch, context);
+  context.log(`Booting with ${acceleration.kind.toUpperCase()}: ${acceleration.reason}`);
+  const { firmware, memory, cpus, timeout } = params;
+  const machine = await powerOn({ arch, acceleration, medium, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
+  let checks: readonly Check[] = [];
+  try {
+    checks = await look(machine, context, machine.started + timeout * 1000);
+    await machine.screenshot(outputs.screenshot).catch((error: Error) => context.log(`No screenshot: ${error.message}`));
+  } catch (error) {
+    if (!signal.aborted) await machine.screenshot(outputs.screenshot).catch(() => {});
+    await machine.stop();
+    context.log(`Console log: ${keep(context)}/console.log`);
+    throw error;
+  } finally {
+    await machine.stop();
+  }
+  const seconds = (Date.now() - machine.started) / 1000;
+  const tail = machine.console.tail(20);
+  writeFileSync(outputs.out, junit({ target: context.target, seconds, checks, console: tail }));
+  for (const check of checks) context.log(`${check.outcome}: ${check.name}${check.seconds === undefined ? "" : ` (${check.seconds.toFixed(1)} s)`}`);
+  const failed = checks.filter((check) => check.outcome === "failed");
+  const first = failed[0];
+  if (first === undefined) return;
+  const place = keep(context);
+  const others = failed.slice(1).map((check) => `; also failed: ${check.name}: expected ${check.expected}, found ${check.found}`).join("");
+  throw new ImgtaskError(first.code ?? "IMG3506", `Boot test failed: ${first.name}${failed.length > 1 ? ` (and ${failed.length - 1} more)` : ""}`, {
+    expected: first.expected ?? "",
+    found: `${first.found ?? ""}${others}\nlast lines of the console:\n${tail.map((line) => `  ${line}`).join("\n")}`,
+    hint: `Console log, screenshot and report are in ${place}/`,
+  });
+}
