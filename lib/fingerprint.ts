@@ -27,6 +27,8 @@ export interface Resolution {
   readonly inputs: ReadonlyMap<string, Digest | readonly SourceEntry[]>;
   /** Values of the declared environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Seconds since 1970 for time stamps in outputs. */
+  readonly epoch: number;
   /** Versions of the declared tools. */
   readonly tools: Readonly<Record<string, string>>;
 }
@@ -38,6 +40,7 @@ export type Manifest = readonly (readonly [key: string, value: string])[];
 function walk(declaration: Declaration, resolution: Resolution, write: (key: string, value: string) => void): void {
   write("schema", schema);
   write("target", declaration.name);
+  write("epoch", String(resolution.epoch));
   write(`recipe ${declaration.module === undefined ? "imagefile" : moduleName(declaration.module)}`, resolution.recipe);
   if (declaration.platform !== undefined) write("platform", declaration.platform);
   writeParams("", declaration.params, write);

@@ -8,7 +8,7 @@
  * @module
  */
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect, createServer, type Server } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { digestOf } from "./digest.ts";
 
@@ -17,10 +17,13 @@ export interface Lock {
   release(): Promise<void>;
 }
 
-function tryListen(name: string): Promise<Server | undefined> {
+function tryListen(name: string, waiters: Set<Socket>): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {
     // A waiter's connection is kept open and silent: that it ends is the message.
-    const server = createServer((socket) => socket.on("error", () => {}).resume());
+    const server = createServer((socket) => {
+      waiters.add(socket);
+      socket.on("error", () => {}).on("close", () => waiters.delete(socket)).resume().unref();
+    });
     server.once("error", (error: NodeJS.ErrnoException) => (error.code === "EADDRINUSE" ? resolve(undefined) : reject(error)));
     server.listen(name, () => {
       server.unref();
@@ -57,7 +60,8 @@ export async function takeLock(
   const note = join(directory, "lock");
   let told = false;
   while (!options.signal.aborted) {
-    const server = await tryListen(name);
+    const waiters = new Set<Socket>();
+    const server = await tryListen(name, waiters);
     if (server !== undefined) {
       writeFileSync(note, `process ${process.pid}, ${options.purpose}\n`, { mode: 0o600 });
       return {
@@ -65,8 +69,7 @@ export async function takeLock(
           new Promise((resolve) => {
             rmSync(note, { force: true });
             server.close(() => resolve());
-            (server as Server & { closeAllConnections?: () => void }).closeAllConnections?.();
-            resolve();
+            for (const socket of waiters) socket.destroy();
           }),
       };
     }

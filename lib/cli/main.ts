@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/**
+ * The command line: reads the arguments, wires the stages together, turns errors into words and exit codes.
+ * @module
+ */
+import { resolve } from "node:path";
+import { ExitCode, isImgtaskError } from "../error.ts";
+import type { CommandContext } from "./context.ts";
+import { type Options, parseOptions } from "./options.ts";
+
+/** Whether text for standard error may hold colours, without loading a reporter. */
+function colorFor(options: Pick<Options, "color"> | undefined): boolean {
+  if (options !== undefined && options.color !== "auto") return options.color === "always";
+  if ((process.env["NO_COLOR"] ?? "") !== "") return false;
+  const forced = process.env["FORCE_COLOR"];
+  if (forced !== undefined) return forced !== "0" && forced !== "false";
+  return process.stderr.isTTY && process.env["TERM"] !== "dumb";
+}
+
+async function dispatch(options: Options, context: CommandContext): Promise<ExitCode> {
+  switch (options.command) {
+    case "run":
+    case "plan":
+    case "why": {
+      const { findProject } = await import("../project.ts");
+      const { openState } = await import("../state.ts");
+      const { load } = await import("../load.ts");
+      const project = findProject(context.cwd, options.imagefile);
+      const { plan, run } = await import("./run.ts");
+      if (options.command === "run") return run(context, project);
+      const state = openState(project);
+      const loaded = await load(project, state.cache, { write: false });
+      return options.command === "plan" ? plan(context, { state, loaded }) : (await import("./why.ts")).why(context, { state, loaded });
+    }
+    case "list":
+      return (await import("./list.ts")).list(context);
+    case "show":
+      return (await import("./show.ts")).show(context);
+    case "graph":
+      return (await import("./graph.ts")).graph(context);
+    case "doctor":
+      return (await import("./doctor.ts")).doctor(context);
+    case "check":
+      return (await import("./check.ts")).check(context);
+    case "clean":
+      return (await import("./clean.ts")).clean(context);
+    case "init":
+      return (await import("./init.ts")).init(context);
+    case "help":
+      return (await import("./help.ts")).help(context);
+    case "version": {
+      const { packageVersion } = await import("../package.ts");
+      context.stdout(options.json ? `${JSON.stringify({ version: packageVersion() })}\n` : `imgtask ${packageVersion()}\n`);
+      return ExitCode.ok;
+    }
+  }
+}
+
+/** Runs the command line and tells the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const controller = new AbortController();
+  let interrupts = 0;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    // Kept for the whole life: a second signal must not cut off the clean-up that the first began, a third may.
+    process.on(signal, () => {
+      controller.abort(signal);
+      if (++interrupts >= 3) process.exit(ExitCode.interrupted);
+    });
+  }
+  let options: Options | undefined;
+  try {
+    options = parseOptions(argv);
+    const cwd = resolve(options.directory ?? ".");
+    const { findProject } = await import("../project.ts");
+    let imagefile: string | undefined;
+    try {
+      imagefile = findProject(cwd, options.imagefile).imagefile;
+    } catch {
+      // Commands that need one say so themselves.
+    }
+    const context: CommandContext = {
+      options,
+      cwd,
+      imagefile,
+      env: process.env,
+      signal: controller.signal,
+      color: colorFor(options),
+      stdout: (text) => void process.stdout.write(text),
+      stderr: (text) => void process.stderr.write(text),
+      load: async () => {
+        const project = findProject(cwd, options!.imagefile);
+        const { openState } = await import("../state.ts");
+        const { load } = await import("../load.ts");
+        return load(project, openState(project).cache, { write: false });
+      },
+    };
+    const code = await dispatch(options, context);
+    return controller.signal.aborted && code === ExitCode.ok ? ExitCode.interrupted : code;
+  } catch (error) {
+    const { errorData, formatError } = await import("../report/error.ts");
+    const cwd = process.cwd();
+    if (options?.json === true) process.stdout.write(`${JSON.stringify({ error: errorData(error, cwd) })}\n`);
+    else process.stderr.write(`${formatError(error, { color: colorFor(options), cwd })}\n`);
+    return isImgtaskError(error) ? error.exitCode : ExitCode.failed;
+  }
+}
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // A reader such as `head` that has seen enough is no failure.
+  if (error.code === "EPIPE") process.exit(0);
+});
+process.exitCode = await main(process.argv.slice(2));
+// Nothing may keep a finished run alive.
+if (process.stdout.writableLength === 0) process.exit();
+process.stdout.once("drain", () => process.exit());

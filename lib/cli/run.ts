@@ -1,0 +1,188 @@
+/**
+ * The commands `run` and `plan`: load, plan, schedule, report.
+ * @module
+ */
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { readdir, rm } from "node:fs/promises";
+import { ExitCode, ImgtaskError } from "../error.ts";
+import type { Event, Outcome } from "../event.ts";
+import { closure, type Graph, select } from "../graph.ts";
+import { load, type Loaded } from "../load.ts";
+import { takeLock } from "../lock.ts";
+import { makePlan } from "../plan.ts";
+import type { Project } from "../project.ts";
+import type { Reporter } from "../report/reporter.ts";
+import { schedule } from "../schedule.ts";
+import { flushState, openState, prepareState, type State } from "../state.ts";
+import type { Requirement } from "../tool.ts";
+import { missingTools } from "../tool-versions.ts";
+import type { CommandContext } from "./context.ts";
+import { unknownCommand } from "./options.ts";
+
+/** What these commands need beside the context of every command. */
+export interface Engine {
+  readonly state: State;
+  readonly loaded: Loaded;
+}
+
+/** Names of the targets that the command line asks for. */
+export function wanted(context: CommandContext, loaded: Loaded): readonly string[] {
+  const { targets, implied } = context.options;
+  if (targets.length > 0) {
+    const first = targets[0]!;
+    if (implied && !loaded.graph.has(first) && !/[:*]/.test(first)) throw unknownCommand(first, [...loaded.graph.keys()]);
+    return select(loaded.graph, targets);
+  }
+  if (loaded.default !== undefined && loaded.graph.has(loaded.default)) return [loaded.default];
+  throw new ImgtaskError("IMG2022", "No target named, and the imagefile has no default", {
+    expected: "names of targets, or a default export: `export default group(\"all\", […])`",
+    hint: "Run `imgtask list` to see the targets",
+    exitCode: ExitCode.usage,
+  });
+}
+
+function forcedOf(context: CommandContext, names: readonly string[], graph: Graph): ReadonlySet<string> {
+  if (!context.options.force) return new Set();
+  return new Set(names.flatMap((name) => (graph.get(name)!.declaration.members.length > 0 ? graph.get(name)!.declaration.members : [name])));
+}
+
+function requirementsOf(loaded: Loaded, names: readonly string[]): readonly Requirement[] {
+  return closure(loaded.graph, names).flatMap((name) => loaded.graph.get(name)!.declaration.tools);
+}
+
+/** Fails when something that the targets need is not on this host, unless it is to be installed and can be. */
+async function checkTools(context: CommandContext, { loaded, state }: Engine, names: readonly string[]): Promise<void> {
+  const requirements = requirementsOf(loaded, names);
+  const findings = await state.tools.problems(requirements);
+  if (findings.length === 0) return;
+  const { detect, install, missing, pasteable } = await import("../package-manager.ts");
+  const manager = detect();
+  const { packages } = missing(findings, manager);
+  const command = manager === undefined || packages.length === 0 ? undefined : pasteable(manager, packages);
+  if (!context.options.installTools || manager === undefined || packages.length === 0) throw missingTools(findings, command);
+  context.stderr(`Installing ${packages.join(" ")}\n`);
+  await install({ manager, packages, signal: context.signal, on: (argv) => context.stderr(`$ ${argv.join(" ")}\n`) });
+  state.tools.forget();
+  const left = await state.tools.problems(requirements);
+  if (left.length > 0) throw missingTools(left, undefined);
+}
+
+/** Loads the reporter only when something happens: a run with nothing to do needs no spinner. */
+function lazyReporter(context: CommandContext): { on(event: Event): void; finish(): Promise<void> } {
+  const { options } = context;
+  const kept: Event[] = [];
+  let reporter: Reporter | undefined;
+  let loading: Promise<void> | undefined;
+  const open = async (requested: typeof options.reporter): Promise<void> => {
+    const { chooseReporter } = await import("../report/choose.ts");
+    reporter = await chooseReporter({ requested, color: options.color, cwd: context.cwd, verbose: options.verbose });
+    for (const event of kept.splice(0)) reporter.on(event);
+  };
+  const requested = options.json ? "json" : options.quiet ? "quiet" : options.reporter;
+  return {
+    on(event) {
+      if (reporter !== undefined) return reporter.on(event);
+      kept.push(event);
+      if (event.type === "target started" || event.type === "waiting") loading ??= open(requested);
+    },
+    async finish() {
+      loading ??= open(requested ?? (process.env["GITHUB_ACTIONS"] === "true" ? undefined : "plain"));
+      await loading;
+      reporter?.close();
+    },
+  };
+}
+
+/** Removes what a killed run left in `.imgtask/tmp`. Only called while the lock is held. */
+async function removeLeftovers(state: State): Promise<void> {
+  const directory = join(state.project.state, "tmp");
+  for (const name of await readdir(directory)) {
+    await rm(join(directory, name), { recursive: true, force: true }).catch(async () => {
+      // Files of subordinate ids can only be removed by root of the namespace that maps them.
+      const { execFileSync } = await import("node:child_process");
+      const { namespaceArgv } = await import("../sandbox.ts");
+      const [command, ...args] = namespaceArgv({ uid: process.geteuid?.() ?? 1 }, ["rm", "-rf", "--one-file-system", "--", join(directory, name)]);
+      try {
+        execFileSync(command, args, { stdio: "ignore" });
+      } catch {
+        // Left for `imgtask clean`.
+      }
+    });
+  }
+}
+
+/** Bytes that the store may hold beside what the recorded results need: `IMGTASK_STORE_LIMIT` in GiB. */
+function storeLimit(): number {
+  const gigabytes = Number(process.env["IMGTASK_STORE_LIMIT"] ?? "20");
+  return (Number.isFinite(gigabytes) && gigabytes >= 0 ? gigabytes : 20) * 1024 ** 3;
+}
+
+/** Runs the named targets, or the default. */
+export async function run(context: CommandContext, project: Project): Promise<ExitCode> {
+  const { options } = context;
+  const started = Date.now();
+  const reporter = lazyReporter(context);
+  prepareState(project);
+  // The state is read only when nobody else can add to it any more.
+  const lock = await takeLock(project.state, {
+    purpose: `imgtask ${options.targets.join(" ")}`.trimEnd().slice(0, 200),
+    signal: context.signal,
+    waiting: (holder) => reporter.on({ type: "waiting", holder }),
+  });
+  if (lock === undefined) return signalCode(context);
+  try {
+    const state = openState(project);
+    const loaded = await load(project, state.cache);
+    const names = wanted(context, loaded);
+    await checkTools(context, { state, loaded }, names);
+    await removeLeftovers(state);
+    const cores = cpus().length;
+    const jobs = options.jobs ?? cores;
+    const order = closure(loaded.graph, names).filter((name) => loaded.graph.get(name)!.declaration.kind !== "group");
+    reporter.on({ type: "run started", targets: order, jobs });
+    if (state.records.damaged > 0) {
+      reporter.on({ type: "warning", code: "IMG6001", message: `${state.records.damaged} recorded result${state.records.damaged === 1 ? "" : "s"} could not be read and will be made again`, hint: undefined });
+    }
+    const { outcomes, failure } = await schedule(loaded, names, state, {
+      jobs,
+      keepGoing: options.keepGoing,
+      forced: forcedOf(context, names, loaded.graph),
+      pools: { network: 4, vm: Math.max(1, Math.floor(cores / 2)) },
+      signal: context.signal,
+      on: (event) => reporter.on(event),
+    });
+    const counts: { [K in Outcome]: number } = { fresh: 0, restored: 0, done: 0, failed: 0, skipped: 0, cancelled: 0 };
+    for (const name of order) counts[outcomes.get(name)!]++;
+    if (counts.done > 0) {
+      state.records.compact();
+      await state.store.collect(new Set([...state.records.all()].filter((record) => state.records.latest(record.target) === record).flatMap((record) => Object.values(record.outputs).map(({ digest }) => digest))), storeLimit());
+    }
+    flushState(state);
+    reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: context.signal.aborted ? signalOf(context) : undefined });
+    if (context.signal.aborted) return signalCode(context);
+    return failure === undefined ? ExitCode.ok : failure.exitCode === ExitCode.ok ? ExitCode.failed : failure.exitCode;
+  } finally {
+    await reporter.finish();
+    await lock.release();
+  }
+}
+
+function signalOf(context: CommandContext): "SIGINT" | "SIGTERM" | "SIGHUP" {
+  const reason: unknown = context.signal.reason;
+  return reason === "SIGTERM" || reason === "SIGHUP" ? reason : "SIGINT";
+}
+
+function signalCode(context: CommandContext): ExitCode {
+  return signalOf(context) === "SIGINT" ? ExitCode.interrupted : ExitCode.terminated;
+}
+
+/** Says what a run would do; writes nothing. */
+export async function plan(context: CommandContext, { state, loaded }: Engine): Promise<ExitCode> {
+  const names = wanted(context, loaded);
+  const entries = await makePlan(loaded, names, state, forcedOf(context, names, loaded.graph));
+  const { planData, planText } = await import("../report/plan.ts");
+  context.stdout(context.options.json ? `${JSON.stringify(planData(entries), null, 2)}\n` : planText(entries, { color: process.stdout.isTTY === true && context.color }));
+  const changes = entries.some((entry) => entry.verdict !== "fresh");
+  return context.options.exitCode && changes ? ExitCode.wouldChange : ExitCode.ok;
+}

@@ -1,0 +1,195 @@
+/**
+ * From an imagefile to declared targets: evaluates it, or takes its snapshot when that still holds.
+ * The only place that imports the user's code.
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { canonicalJson, type Digest, digestOf } from "./digest.ts";
+import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
+import { buildGraph, type Graph } from "./graph.ts";
+import type { Project } from "./project.ts";
+import { closureOf, digestClosure } from "./recipe.ts";
+import { cachedDigest, type Evaluation, readSnapshot, writeSnapshot } from "./snapshot.ts";
+import type { StatCache } from "./stat-cache.ts";
+import { type Declaration, type Registered, registry } from "./target.ts";
+
+/** A loaded imagefile. */
+export interface Loaded {
+  readonly graph: Graph;
+  /** Name of the target or group that is the imagefile's default export. */
+  readonly default: string | undefined;
+  /** Digest of the code of a target's recipe. */
+  recipeDigest(declaration: Declaration): Digest;
+  /** A target with its recipe; evaluates the imagefile if that has not been done. */
+  registered(name: string): Promise<Registered>;
+}
+
+/** Files whose change may change what an evaluation yields, beside the imported modules. */
+const settings = ["tsconfig.json", "package.json", "package-lock.json", "deno.json", "deno.lock"];
+
+/**
+ * Loads the imagefile of a project.
+ *
+ * @param options.snapshot whether a snapshot may be used and written. @default true
+ * @throws {ImgtaskError} IMG2009 when the imagefile cannot be evaluated, IMG2010 … for a bad graph
+ */
+export async function load(project: Project, cache: StatCache, options: { readonly snapshot?: boolean; readonly write?: boolean } = {}): Promise<Loaded> {
+  const file = join(project.state, "snapshot");
+  const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env);
+  if (kept !== undefined) {
+    const graph = buildGraph(kept.declarations);
+    let targets: Promise<Map<string, Registered>> | undefined;
+    return loaded(kept, graph, async (name) => {
+      targets ??= evaluate(project).then(({ registered }) => new Map(registered.map((one) => [one.declaration.name, one])));
+      const one = (await targets).get(name);
+      const expected = graph.get(name)!.declaration;
+      if (one === undefined || meaning(one.declaration) !== meaning(expected)) {
+        throw new ImgtaskError("IMG2015", `The imagefile declares "${name}" differently each time it is evaluated`, {
+          expected: "declarations that depend on the imagefile, its modules and the environment alone",
+          hint: "Take the time, random numbers and files read during evaluation out of what you declare; use source() for files",
+          exitCode: ExitCode.usage,
+          ...(expected.location === undefined ? {} : { location: expected.location }),
+        });
+      }
+      return one;
+    });
+  }
+  const { registered, default: named, environment } = await evaluate(project);
+  const declarations = registered.map((one) => one.declaration);
+  const graph = buildGraph(declarations);
+  const digest = (path: string): Digest => cachedDigest(path, cache)!;
+  const files = new Set<string>();
+  const recipes: Record<string, Digest> = {};
+  const modules = new Set(["", ...declarations.flatMap(({ module }) => (module === undefined ? [] : [module]))]);
+  for (const module of modules) {
+    const entry = module === "" ? project.imagefile : fileURLToPath(module);
+    const closure = closureOf(entry);
+    for (const path of closure.files) files.add(path);
+    // Environment variables read during evaluation can be seen by the imagefile's own recipes.
+    const seen = module === "" ? canonicalJson(environment) : "";
+    recipes[module] = digestClosure(entry, { files: closure.files.filter((path) => module === "" || !path.endsWith("/package.json")) }, digest);
+    if (seen !== "" && seen !== "{}") recipes[module] = digestOf(`${recipes[module]}\n${seen}`);
+  }
+  for (const name of settings) if (existsSync(join(project.directory, name))) files.add(join(project.directory, name));
+  const evaluation: Evaluation = { declarations, recipes, ...(named === undefined ? {} : { default: named }) };
+  if (options.snapshot !== false && options.write !== false) writeSnapshot(file, project.imagefile, evaluation, [...files], environment, cache);
+  const byName = new Map(registered.map((one) => [one.declaration.name, one]));
+  return loaded(evaluation, graph, (name) => Promise.resolve(byName.get(name)!));
+}
+
+function loaded(evaluation: Evaluation, graph: Graph, registered: Loaded["registered"]): Loaded {
+  return {
+    graph,
+    default: evaluation.default,
+    recipeDigest: (declaration) => evaluation.recipes[declaration.module ?? ""]!,
+    registered,
+  };
+}
+
+/** A declaration without what does not matter for its result. */
+function meaning({ location: _location, description: _description, ...rest }: Declaration): string {
+  return canonicalJson(rest);
+}
+
+interface Evaluated {
+  readonly registered: readonly Registered[];
+  readonly default: string | undefined;
+  /** Environment variables that were read meanwhile. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Imports the imagefile and collects what it declares. */
+async function evaluate(project: Project): Promise<Evaluated> {
+  const targets = registry().targets;
+  targets.length = 0;
+  const watched = watchEnvironment();
+  try {
+    await useTypeScript();
+    const module = (await import(pathToFileURL(project.imagefile).href)) as { default?: { name?: unknown } };
+    const named = module.default?.name;
+    return { registered: [...targets], default: typeof named === "string" ? named : undefined, environment: watched.read() };
+  } catch (error) {
+    throw evaluationError(error, project);
+  } finally {
+    watched.restore();
+  }
+}
+
+/** Lets Node import TypeScript. Deno, and Node with type stripping of its own, need no help but tsx does no harm. */
+async function useTypeScript(): Promise<void> {
+  if ("Deno" in globalThis || tsxInUse) return;
+  const { register } = await import("tsx/esm/api");
+  register();
+  process.setSourceMapsEnabled(true);
+  tsxInUse = true;
+}
+
+let tsxInUse = process.execArgv.some((argument) => argument === "tsx" || argument.endsWith("tsx/dist/loader.mjs"));
+
+/** Names that node, npm and tsx read by themselves; what they read is not the imagefile's doing. */
+const ambient = /^(?:NODE_|npm_|TSX_|ESBUILD_|FORCE_COLOR$|NO_COLOR$|TERM$|COLORTERM$|CI$|TS_NODE|PATH$|HOME$|TMPDIR$|IMGTASK_DEBUG$|DEBUG$|WATCH_REPORT)/;
+
+/** Notes which environment variables are read until `restore()`. */
+function watchEnvironment(): { read(): Record<string, string | undefined>; restore(): void } {
+  const original = process.env;
+  const names = new Set<string>();
+  const note = (name: string | symbol): void => {
+    if (typeof name === "string" && !ambient.test(name)) names.add(name);
+  };
+  process.env = new Proxy(original, {
+    get: (env, name, receiver) => (note(name), Reflect.get(env, name, receiver) as string | undefined),
+    has: (env, name) => (note(name), Reflect.has(env, name)),
+    getOwnPropertyDescriptor: (env, name) => Reflect.getOwnPropertyDescriptor(env, name),
+    set: (env, name, value) => Reflect.set(env, name, value),
+  });
+  return {
+    read: () => Object.fromEntries([...names].sort().map((name) => [name, original[name]])),
+    restore: () => {
+      process.env = original;
+    },
+  };
+}
+
+/** What a failed evaluation says to the person who wrote the imagefile. */
+function evaluationError(error: unknown, project: Project): ImgtaskError {
+  if (isImgtaskError(error)) return error.location === undefined ? error.at(locationIn(error, project)) : error;
+  const { message = String(error), name = "Error" } = (error ?? {}) as Error;
+  const syntax = /([^\s()]+\.(?:m?[jt]s)):(\d+):(\d+): ERROR: (.*)/.exec(message);
+  if (syntax !== null) {
+    return new ImgtaskError("IMG2009", `The imagefile is not valid TypeScript: ${syntax[4]!}`, {
+      exitCode: ExitCode.usage,
+      cause: error,
+      location: { file: syntax[1]!, line: Number(syntax[2]), column: Number(syntax[3]) + 1 },
+    });
+  }
+  const first = message.split("\n")[0]!.replaceAll(/file:\/\/|\?tsx-namespace=\d+/g, "");
+  const location = locationIn(error, project);
+  const missing = (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND" || /not prefixed|Cannot find (?:module|package)/.test(message);
+  return new ImgtaskError("IMG2009", `The imagefile cannot be evaluated: ${name === "Error" ? "" : `${name}: `}${first}`, {
+    exitCode: ExitCode.usage,
+    cause: error,
+    ...(missing ? { hint: `Is the package installed? Run \`npm install\` in ${project.directory}` } : { hint: "Run `imgtask check` for what the type checker says" }),
+    ...(location === undefined ? {} : { location }),
+  });
+}
+
+/** The first frame of an error's stack that is in the project's own code. */
+function locationIn(error: unknown, project: Project): Location | undefined {
+  for (const line of ((error as Error).stack ?? "").split("\n")) {
+    const match = /((?:file:\/\/)?\/[^()\s]+?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
+    if (match === null) continue;
+    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
+    if (file.startsWith(`${project.directory}/`) && !file.includes("/node_modules/") && !file.includes("/dist/") && existsSync(file) && !isOwn(file)) {
+      return { file, line: Number(match[2]), column: Number(match[3]) };
+    }
+  }
+  return undefined;
+}
+
+const ownDirectory = fileURLToPath(new URL(".", import.meta.url)).replace(/(?:dist\/)?lib\/$/, "");
+
+function isOwn(file: string): boolean {
+  return /^(?:lib|plugins|distros)\//.test(file.startsWith(ownDirectory) ? file.slice(ownDirectory.length) : "");
+}

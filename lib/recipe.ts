@@ -1,0 +1,92 @@
+/**
+ * Digests of the code behind recipes: a module and every module it reaches by relative imports, and the versions
+ * of the packages it names. Coarse but safe: an edit anywhere in these files counts. Loads no code.
+ * @module
+ */
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { dirname, join, resolve, sep } from "node:path";
+import { type Digest, digestOf } from "./digest.ts";
+
+/** What a module reaches. */
+export interface Closure {
+  /** Absolute paths, sorted; the module itself among them. */
+  readonly files: readonly string[];
+}
+
+// Also matches in comments and strings: then a file too many counts, which is safe.
+const relativeSpecifier = /(?:\bfrom|\bimport|\bimport\s*\(|\bnew\s+URL\s*\()\s*["'](\.{1,2}\/[^"'\n]+|\.{1,2})["']/g;
+const bareSpecifier = /(?:\bfrom|\bimport|\bimport\s*\()\s*["']((?:@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*)(?:\/[^"'\n]*)?["']/g;
+const endings = ["", ".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts", "/index.js"];
+
+/** The file a relative specifier means, or `undefined`. A `.js` that was never built stands for its `.ts`. */
+function resolveRelative(from: string, specifier: string): string | undefined {
+  const base = resolve(dirname(from), specifier.replace(/[?#].*$/, ""));
+  const candidates = [...endings.map((ending) => base + ending), base.replace(/\.(m?)js$/, ".$1ts")];
+  return candidates.find((path) => existsSync(path) && statSync(path).isFile());
+}
+
+/** Directory of the package a bare specifier means, seen from a file: in node_modules, or the file's own package. */
+function resolvePackage(from: string, name: string): string | undefined {
+  for (let directory = dirname(from); ; directory = dirname(directory)) {
+    const installed = join(directory, "node_modules", name);
+    if (existsSync(join(installed, "package.json"))) return realpathSync(installed);
+    const own = join(directory, "package.json");
+    if (existsSync(own) && (JSON.parse(readFileSync(own, "utf8")) as { name?: string }).name === name) return directory;
+    if (directory === dirname(directory)) return undefined;
+  }
+}
+
+function codeBelow(directory: string): readonly string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return entry.name === "node_modules" || entry.name.startsWith(".") ? [] : codeBelow(path);
+    return /\.(?:m?js|cjs|m?ts|json)$/.test(entry.name) && !entry.name.endsWith(".d.ts") ? [path] : [];
+  });
+}
+
+/** Everything that the code of a module depends on, as files. */
+export function closureOf(entry: string): Closure {
+  const files = new Set<string>();
+  const packages = new Set<string>();
+  const queue = [entry];
+  for (let file = queue.pop(); file !== undefined; file = queue.pop()) {
+    if (files.has(file)) continue;
+    files.add(file);
+    if (file.endsWith(".json")) continue;
+    const text = readFileSync(file, "utf8");
+    for (const [, specifier] of text.matchAll(relativeSpecifier)) {
+      const found = resolveRelative(file, specifier!);
+      if (found !== undefined) queue.push(found);
+    }
+    for (const [, name] of text.matchAll(bareSpecifier)) {
+      const directory = resolvePackage(file, name!);
+      if (directory === undefined || packages.has(directory)) continue;
+      packages.add(directory);
+      files.add(join(directory, "package.json"));
+      // What is installed by a package manager is told by its version; what is linked in is not.
+      if (!directory.includes(`${sep}node_modules${sep}`) && !file.startsWith(`${directory}${sep}dist${sep}`)) {
+        for (const path of codeBelow(join(directory, "dist"))) files.add(path);
+      }
+    }
+  }
+  return { files: [...files].sort((a, b) => (a < b ? -1 : 1)) };
+}
+
+/**
+ * Digest of a closure: names relative to their common directory, and contents. `digest` gives a file's digest.
+ */
+export function digestClosure(entry: string, closure: Closure, digest: (path: string) => Digest): Digest {
+  const base = dirname(entry);
+  const lines = closure.files.map((path) => `${relativeName(base, path)} ${digest(path)}`);
+  return digestOf(lines.sort().join("\n"));
+}
+
+/** A name that is the same in every checkout: relative to the entry, or to the package that holds the file. */
+function relativeName(base: string, path: string): string {
+  if (path.startsWith(`${base}${sep}`)) return path.slice(base.length + 1);
+  const installed = path.lastIndexOf(`${sep}node_modules${sep}`);
+  if (installed >= 0) return path.slice(installed + 1);
+  const parts = path.split(sep);
+  return parts.slice(-3).join("/");
+}

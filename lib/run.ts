@@ -1,0 +1,225 @@
+/**
+ * Runs one target: private directory, recipe, outputs into the store, links into the project, record last.
+ * Unaware of the graph.
+ * @module
+ */
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
+import { lstat, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Digest } from "./digest.ts";
+import { ImgtaskError, isImgtaskError } from "./error.ts";
+import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
+import { run as runCommand } from "./process.ts";
+import type { Record, StoredOutput } from "./record.ts";
+import { globPaths } from "./sources.ts";
+import type { State } from "./state.ts";
+import type { Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
+
+/** Logs kept of one target. */
+const keptLogs = 10;
+
+/** What a run is given beside the target. */
+export interface RunOptions {
+  readonly registered: Registered;
+  readonly resolution: Resolution;
+  readonly state: State;
+  readonly upstream: ReadonlyMap<string, Digest>;
+  /** Form of an upstream output. */
+  readonly formOf: (target: string, output: string) => "file" | "tree";
+  readonly signal: AbortSignal;
+  readonly progress: (text: string) => void;
+  /** What everything the target depends on is after the run; differs when it was edited meanwhile. */
+  readonly resolveAgain: () => Promise<Resolution>;
+}
+
+/** What a run left behind. */
+export interface RunResult {
+  readonly record: Record;
+  /** The inputs were edited during the run: the result was not recorded, and the target is stale. */
+  readonly edited: boolean;
+}
+
+/** Opens a new log of a target; removes the oldest ones. */
+export function openLog(state: State, target: string): { readonly fd: number; readonly path: string } {
+  const directory = join(state.project.state, "logs", target);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const old = readdirSync(directory).filter((name) => name.endsWith(".log") && name !== "latest.log").sort();
+  for (const name of old.slice(0, Math.max(0, old.length - keptLogs + 1))) rmSync(join(directory, name), { force: true });
+  const stamp = new Date().toISOString().replaceAll(/[-:]/g, "").replace("T", "-").replace("Z", "");
+  const path = join(directory, `${stamp}.log`);
+  const fd = openSync(path, "ax", 0o600);
+  const latest = join(directory, "latest.log");
+  rmSync(latest, { force: true });
+  symlinkSync(`${stamp}.log`, latest);
+  return { fd, path };
+}
+
+let serial = 0;
+
+/** Runs a stale target to its end. Errors leave no output, no link and no record. */
+export async function runTarget(options: RunOptions, log: { readonly fd: number }): Promise<RunResult> {
+  const { state, registered, resolution } = options;
+  const { declaration } = registered;
+  const started = Date.now();
+  const directory = join(state.project.state, "tmp", `${process.pid}-${serial++}`);
+  let keep = false;
+  for (const part of ["out", "tmp", "in"]) mkdirSync(join(directory, part), { recursive: true, mode: 0o700 });
+  try {
+    const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
+    const context = await makeContext(options, directory, outputs, log.fd);
+    await callRecipe(registered.recipe!, context, declaration);
+    if (options.signal.aborted) throw new ImgtaskError("IMG3004", `"${declaration.name}" was ended because the run was`, { exitCode: 130 });
+    const stored: { [name: string]: StoredOutput } = {};
+    for (const name of Object.keys(declaration.outputs)) stored[name] = await storeOutput(declaration, name, outputs[name]!, started, state);
+    const record: Record = {
+      target: declaration.name,
+      fingerprint: fingerprint(declaration, resolution),
+      manifest: manifest(declaration, resolution),
+      outputs: stored,
+      time: Date.now(),
+      duration: Date.now() - started,
+    };
+    for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
+    const edited = fingerprint(declaration, await options.resolveAgain()) !== record.fingerprint;
+    if (!edited) state.records.append(record);
+    return { record, edited };
+  } catch (error) {
+    // What a failed recipe left is there to look at until the next run, and for its commands to be run again.
+    keep = !options.signal.aborted;
+    throw error;
+  } finally {
+    if (!keep) await rm(directory, { recursive: true, force: true }).catch(() => {
+      // Files of subordinate ids; removed at the start of the next run.
+    });
+  }
+}
+
+/** Makes an output appear at its path, if it has one. */
+export async function restoreOutput(declaration: Declaration, name: string, stored: StoredOutput, state: State): Promise<void> {
+  if (stored.path === undefined) return;
+  const spec = declaration.outputs[name]!;
+  const path = join(state.project.directory, stored.path);
+  if (await state.store.matches(stored.digest, spec.form, path, spec.merge ?? false)) return;
+  await state.store.restore(stored.digest, spec.form, path, spec.merge ?? false);
+}
+
+async function callRecipe(recipe: Recipe, context: RunContext, declaration: Declaration): Promise<void> {
+  try {
+    await recipe(context);
+  } catch (error) {
+    if (isImgtaskError(error)) throw error.location === undefined ? error.at(declaration.location) : error;
+    const { message = String(error), code } = (error ?? {}) as NodeJS.ErrnoException;
+    throw new ImgtaskError("IMG3020", `The recipe of "${declaration.name}" failed: ${message.split("\n")[0]!}`, {
+      cause: error,
+      ...(code === "ENOSPC" ? { hint: "The disk is full: free some space (`imgtask clean` removes what can be made again) and run again; nothing is lost" } : {}),
+      ...(declaration.location === undefined ? {} : { location: declaration.location }),
+    });
+  }
+}
+
+async function storeOutput(declaration: Declaration, name: string, path: string, started: number, state: State): Promise<StoredOutput> {
+  const spec = declaration.outputs[name]!;
+  const stat = await lstat(path).catch(() => undefined);
+  const found = stat === undefined ? "nothing" : stat.isDirectory() ? "a directory" : stat.isFile() ? "a file" : "something else";
+  if (found !== (spec.form === "tree" ? "a directory" : "a file")) {
+    throw new ImgtaskError("IMG3010", `The recipe of "${declaration.name}" did not make its output "${name}"`, {
+      expected: spec.form === "tree" ? "a directory at context.outputs" : "a file at context.outputs",
+      found,
+      ...(declaration.location === undefined ? {} : { location: declaration.location }),
+    });
+  }
+  const { digest, size } = spec.form === "tree" ? await state.store.putTree(path) : await state.store.putFile(path);
+  const time = new Date(started).toISOString().replaceAll(/[-:T]/g, "").slice(0, 14);
+  return { digest, size, ...(spec.path === undefined ? {} : { path: spec.path.replaceAll("{time}", time) }) };
+}
+
+/** Environment of every command: nothing of the caller's but what finding programs and reaching the network needs. */
+function baseEnvironment(options: RunOptions, tmp: string): NodeJS.ProcessEnv {
+  const kept = ["PATH", "HOME", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+  const env: NodeJS.ProcessEnv = {};
+  for (const name of kept) if (process.env[name] !== undefined) env[name] = process.env[name];
+  for (const [name, value] of Object.entries(options.resolution.env)) if (value !== undefined) env[name] = value;
+  return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
+}
+
+async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number): Promise<RunContext> {
+  const { registered, state, signal, resolution } = options;
+  const { declaration } = registered;
+  const tmp = join(directory, "tmp");
+  const env = baseEnvironment(options, tmp);
+  const paths = new Map<string, string | readonly string[]>();
+  let index = 0;
+  for (const [key, input] of Object.entries(declaration.inputs)) {
+    if (input.type === "source") paths.set(key, join(state.project.directory, input.path));
+    else if (input.type === "glob") paths.set(key, (await globPaths(state.project.directory, input.patterns)).map((path) => join(state.project.directory, path)));
+    else {
+      const digest = options.upstream.get(`${input.target}#${input.output}`)!;
+      paths.set(key, await state.store.expose(digest, options.formOf(input.target, input.output), join(directory, "in", String(index++))));
+    }
+  }
+  const log = (line: string): void => {
+    writeSync(logFd, `${line}\n`);
+  };
+  const place = { cwd: tmp, env, logFd, signal };
+  const context = {
+    target: declaration.name,
+    inputs: resolveInputs(registered, paths),
+    params: fill(declaration.params, paths),
+    env: resolution.env,
+    outputs,
+    tmp,
+    project: state.project.directory,
+    epoch: state.epoch,
+    signal,
+    exec: (argv: Argv, execOptions: ExecOptions = {}) => {
+      log(`$ ${argv.join(" ")}`);
+      return runCommand(argv, place, execOptions);
+    },
+    $: declaration.module === undefined ? await shell(tmp, env, logFd, signal) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
+    log,
+    progress: options.progress,
+  };
+  return Object.freeze(context) as unknown as RunContext;
+}
+
+function resolveInputs(registered: Registered, paths: ReadonlyMap<string, string | readonly string[]>): Readonly<{ [name: string]: unknown }> {
+  return Object.fromEntries(
+    Object.entries(registered.inputs).map(([name, value]) => [name, Array.isArray(value) ? value.map((_, index) => paths.get(`inputs.${name}.${index}`)) : paths.get(`inputs.${name}`)]),
+  );
+}
+
+/** The parameters with paths where handles stood. */
+function fill(value: unknown, paths: ReadonlyMap<string, string | readonly string[]>): unknown {
+  if (Array.isArray(value)) return value.map((item) => fill(item, paths));
+  if (typeof value !== "object" || value === null) return value;
+  const key = (value as { $input?: unknown }).$input;
+  if (typeof key === "string") return paths.get(key);
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fill(item, paths)]));
+}
+
+/** zx's `$` for the user's own recipes. Loaded only when one runs. */
+async function shell(cwd: string, env: NodeJS.ProcessEnv, logFd: number, signal: AbortSignal): Promise<RunContext["$"]> {
+  const { $ } = await import("zx/core");
+  const bound = $({ cwd, env, signal, quiet: true, verbose: false, detached: true, shell: "bash", prefix: "set -euo pipefail;", stdio: ["ignore", "pipe", "pipe"] });
+  return async (pieces, ...args) => {
+    const running = bound(pieces, ...(args as never[]));
+    for (const stream of [running.stdout, running.stderr]) stream.on("data", (chunk: Buffer | string) => writeSync(logFd, String(chunk)));
+    try {
+      return await running;
+    } catch (error) {
+      const { exitCode, stderr } = error as { exitCode?: number | null; stderr?: string };
+      const last = (stderr ?? "").trim().split("\n").at(-1) ?? "";
+      throw new ImgtaskError("IMG3002", `A shell command failed: ${last === "" ? pieces.join("…").trim() : last}`, {
+        expected: "exit code 0",
+        found: `exit code ${exitCode ?? "unknown"}`,
+        hint: `Run it again by hand: cd ${cwd} && ${running.cmd}`,
+        cause: error,
+      });
+    }
+  };
+}
+
+/** Closes a log. */
+export function closeLog(log: { readonly fd: number }): void {
+  closeSync(log.fd);
+}

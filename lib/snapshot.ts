@@ -1,0 +1,102 @@
+/**
+ * The evaluated graph as data, kept so that a run with nothing to do need not evaluate the imagefile: valid while
+ * every file and environment variable that the evaluation read is unchanged. Runs no code of the user's.
+ * @module
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { type Digest, digestFileSync, digestOf } from "./digest.ts";
+import type { StatCache } from "./stat-cache.ts";
+import type { Declaration } from "./target.ts";
+
+const format = "imgtask snapshot 1";
+
+/** What an evaluation of the imagefile yields, as data. */
+export interface Evaluation {
+  readonly declarations: readonly Declaration[];
+  /** Name of the default target or group. */
+  readonly default?: string;
+  /** Digest of the code of each recipe, by its module's URL; `""` is the imagefile itself. */
+  readonly recipes: Readonly<Record<string, Digest>>;
+}
+
+interface Stored extends Evaluation {
+  readonly format: string;
+  readonly runtime: string;
+  readonly imagefile: string;
+  readonly files: readonly (readonly [path: string, digest: Digest])[];
+  /** Salted, since values may be secrets. */
+  readonly salt: string;
+  readonly environment: readonly (readonly [name: string, digest: string])[];
+}
+
+const runtime = `${process.version} ${process.arch}`;
+
+function salted(salt: string, name: string, value: string | undefined): string {
+  return value === undefined ? "unset" : createHash("sha256").update(`${salt}\0${name}\0${value}`).digest("hex");
+}
+
+/** Digest of a file through the cache; `undefined` when it is gone. */
+export function cachedDigest(path: string, cache: StatCache): Digest | undefined {
+  try {
+    const stat = lstatSync(path, { bigint: true });
+    // A symbolic link's own stat says nothing of what it points to.
+    if (!stat.isFile()) return digestFileSync(path);
+    const known = cache.lookup(path, stat);
+    if (known !== undefined) return known;
+    const digest = digestFileSync(path);
+    cache.remember(path, stat, digest);
+    return digest;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kept evaluation of an imagefile when it still holds, otherwise `undefined`. */
+export function readSnapshot(file: string, imagefile: string, cache: StatCache, env: NodeJS.ProcessEnv): Evaluation | undefined {
+  try {
+    const text = readFileSync(file, "utf8");
+    const end = text.indexOf("\n");
+    const body = text.slice(end + 1);
+    if (text.slice(0, end) !== digestOf(body)) return undefined;
+    const stored = JSON.parse(body) as Stored;
+    if (stored.format !== format || stored.runtime !== runtime || stored.imagefile !== imagefile) return undefined;
+    for (const [name, digest] of stored.environment) if (salted(stored.salt, name, env[name]) !== digest) return undefined;
+    for (const [path, digest] of stored.files) if (cachedDigest(path, cache) !== digest) return undefined;
+    return stored;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps an evaluation. Failing to is no error: the imagefile is evaluated again next time. */
+export function writeSnapshot(
+  file: string,
+  imagefile: string,
+  evaluation: Evaluation,
+  files: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+  cache: StatCache,
+): void {
+  const salt = randomBytes(16).toString("hex");
+  const digests = files.map((path) => [path, cachedDigest(path, cache)] as const);
+  if (digests.some(([, digest]) => digest === undefined)) return;
+  const stored: Stored = {
+    ...evaluation,
+    format,
+    runtime,
+    imagefile,
+    files: digests as readonly (readonly [string, Digest])[],
+    salt,
+    environment: Object.entries(environment).map(([name, value]) => [name, salted(salt, name, value)] as const),
+  };
+  const body = JSON.stringify(stored);
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(`${file}.new`, `${digestOf(body)}\n${body}`, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  } catch {
+    // Evaluated again next time.
+  }
+}

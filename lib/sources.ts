@@ -1,0 +1,77 @@
+/**
+ * What the host files that a target reads are right now. Knows no target and no fingerprint.
+ * @module
+ */
+import type { BigIntStats } from "node:fs";
+import { readdir, readlink } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { ExitCode, ImgtaskError } from "./error.ts";
+import type { SourceEntry } from "./fingerprint.ts";
+import type { StatCache } from "./stat-cache.ts";
+import { statOf } from "./store.ts";
+
+/** The bits of a mode that a recipe can see a difference in. */
+const octal = (stat: BigIntStats): string => (stat.mode & 0o7777n).toString(8).padStart(4, "0");
+
+async function entryOf(project: string, path: string, stat: BigIntStats, cache: StatCache): Promise<SourceEntry> {
+  const full = join(project, path);
+  if (stat.isSymbolicLink()) return { path, content: `link ${await readlink(full)}` };
+  if (stat.isDirectory()) return { path, content: `directory ${octal(stat)}` };
+  if (stat.isFile()) return { path, content: `file ${octal(stat)} ${await cache.digest(full, stat)}` };
+  throw new ImgtaskError("IMG2007", `Source "${path}" is neither a file, a directory nor a symbolic link`, { exitCode: ExitCode.usage });
+}
+
+/**
+ * The entries of a source: one for a file; for a directory, itself and all below it in code unit order. A symbolic
+ * link given as the source stands for what it points to; one inside a directory for itself.
+ *
+ * @throws {ImgtaskError} IMG2005 when nothing is there
+ */
+export async function sourceEntries(project: string, path: string, cache: StatCache): Promise<readonly SourceEntry[]> {
+  const clean = relative(project, join(project, path)).split(sep).join("/") || ".";
+  const entries: SourceEntry[] = [];
+  const visit = async (inner: string): Promise<void> => {
+    const stat = await statOf(join(project, inner));
+    if (stat === undefined) {
+      throw new ImgtaskError("IMG2005", `Source "${path}" does not exist`, {
+        expected: `a file or directory at ${join(project, path)}`,
+        found: "nothing",
+        hint: "Paths of sources are relative to the directory of the imagefile",
+        exitCode: ExitCode.usage,
+      });
+    }
+    entries.push(await entryOf(project, inner, stat, cache));
+    if (stat.isDirectory()) {
+      const names = (await readdir(join(project, inner))).sort((a, b) => (a < b ? -1 : 1));
+      for (const name of names) await visit(inner === "." ? name : `${inner}/${name}`);
+    } else if (stat.isSymbolicLink() && inner === clean) {
+      const target = await statOf(join(project, inner, "."));
+      if (target !== undefined) await visit(`${inner}/.`);
+      else await followFile(inner);
+    }
+  };
+  const followFile = async (inner: string): Promise<void> => {
+    const { stat } = await import("node:fs/promises");
+    const target = await stat(join(project, inner), { bigint: true }).catch(() => undefined);
+    if (target?.isFile() === true) entries.push({ path: `${inner} (target)`, content: `file ${octal(target)} ${await cache.digest(join(project, inner), target)}` });
+  };
+  await visit(clean);
+  return entries;
+}
+
+/** The entries that match patterns; directories only by what is in them. Fails when none does. */
+export async function globEntries(project: string, patterns: readonly string[], cache: StatCache): Promise<readonly SourceEntry[]> {
+  const entries: SourceEntry[] = [];
+  for (const path of await globPaths(project, patterns)) {
+    const stat = await statOf(join(project, path));
+    if (stat !== undefined) entries.push(await entryOf(project, path, stat, cache));
+  }
+  return entries;
+}
+
+/** Paths that match, relative to the project, in code unit order. State and outputs of imgtask never match. */
+export async function globPaths(project: string, patterns: readonly string[]): Promise<readonly string[]> {
+  const { globby } = await import("globby");
+  const found = await globby([...patterns], { cwd: project, dot: true, onlyFiles: true, followSymbolicLinks: false, expandDirectories: false, ignore: [".imgtask/**"] });
+  return found.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}

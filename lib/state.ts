@@ -1,0 +1,89 @@
+/**
+ * What imgtask remembers of a project, opened together: store, records, stat cache, tool versions.
+ * @module
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Digest } from "./digest.ts";
+import { ExitCode, ImgtaskError } from "./error.ts";
+import type { Resolution } from "./fingerprint.ts";
+import type { Loaded } from "./load.ts";
+import type { Project } from "./project.ts";
+import { Records } from "./record.ts";
+import { globEntries, sourceEntries } from "./sources.ts";
+import { StatCache } from "./stat-cache.ts";
+import { Store } from "./store.ts";
+import type { Declaration } from "./target.ts";
+import { ToolVersions } from "./tool-versions.ts";
+
+/** Time stamp of outputs when `SOURCE_DATE_EPOCH` is not set: 2026-01-01T00:00:00Z. */
+const defaultEpoch = 1_767_225_600;
+
+/** The state of a project. */
+export interface State {
+  readonly project: Project;
+  readonly cache: StatCache;
+  readonly records: Records;
+  readonly store: Store;
+  readonly tools: ToolVersions;
+  /** Seconds since 1970 for time stamps in outputs: `SOURCE_DATE_EPOCH`, or a constant. */
+  readonly epoch: number;
+}
+
+/** Opens the state of a project; writes nothing. */
+export function openState(project: Project, env: NodeJS.ProcessEnv = process.env): State {
+  const cache = new StatCache(join(project.state, "stat-cache"));
+  return {
+    project,
+    cache,
+    records: new Records(join(project.state, "records")),
+    store: new Store(join(project.state, "store"), cache, { uid: process.geteuid?.() ?? 1 }),
+    tools: new ToolVersions(join(project.state, "tools")),
+    epoch: epochOf(env["SOURCE_DATE_EPOCH"]),
+  };
+}
+
+function epochOf(value: string | undefined): number {
+  if (value === undefined || value === "") return defaultEpoch;
+  const epoch = Number(value);
+  if (Number.isSafeInteger(epoch) && epoch >= 0) return epoch;
+  throw new ImgtaskError("IMG2021", `Bad SOURCE_DATE_EPOCH "${value}"`, { expected: "whole seconds since 1970", exitCode: ExitCode.usage });
+}
+
+/** Makes the state directory, readable by its owner alone, and unknown to git. */
+export function prepareState(project: Project): void {
+  mkdirSync(join(project.state, "tmp"), { recursive: true, mode: 0o700 });
+  mkdirSync(join(project.state, "logs"), { recursive: true, mode: 0o700 });
+  mkdirSync(join(project.state, "store"), { recursive: true, mode: 0o700 });
+  writeFileSync(join(project.state, ".gitignore"), "*\n");
+}
+
+/** Writes what changed in the caches. */
+export function flushState(state: State): void {
+  state.cache.flush();
+  state.tools.flush();
+}
+
+/** Digests of outputs made or found fresh so far, by `target#output`. */
+export type Upstream = ReadonlyMap<string, Digest>;
+
+/** What everything that a target's result depends on is right now. Its upstream outputs must be known. */
+export async function resolveNow(declaration: Declaration, loaded: Loaded, state: State, upstream: Upstream): Promise<Resolution> {
+  const inputs: Map<string, Digest | Awaited<ReturnType<typeof sourceEntries>>> = new Map();
+  try {
+    for (const [key, input] of Object.entries(declaration.inputs)) {
+      if (input.type === "artifact") inputs.set(key, upstream.get(`${input.target}#${input.output}`)!);
+      else if (input.type === "source") inputs.set(key, await sourceEntries(state.project.directory, input.path, state.cache));
+      else inputs.set(key, await globEntries(state.project.directory, input.patterns, state.cache));
+    }
+  } catch (error) {
+    throw error instanceof ImgtaskError ? error.at(declaration.location) : error;
+  }
+  return {
+    recipe: loaded.recipeDigest(declaration),
+    inputs,
+    env: Object.fromEntries(declaration.env.map((name) => [name, process.env[name]])),
+    epoch: state.epoch,
+    tools: await state.tools.versions(declaration.tools),
+  };
+}

@@ -1,0 +1,111 @@
+/**
+ * Versions of the tools on this host, remembered by the identity of their executables, so that a run with nothing
+ * to do starts none of them.
+ * @module
+ */
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { ImgtaskError, ExitCode } from "./error.ts";
+import { type Finding, probe } from "./host.ts";
+import { which } from "./process.ts";
+import { identityOf } from "./stat-cache.ts";
+import type { Requirement, Tool } from "./tool.ts";
+
+interface Known {
+  readonly identity: string;
+  readonly version: string;
+}
+
+const keyOf = (tool: Tool): string => `${tool.name} ${tool.versionArgs.join(" ")} ${tool.versionPattern}`;
+
+/** Versions by tool. */
+export class ToolVersions {
+  readonly #file: string;
+  readonly #known = new Map<string, Known>();
+  readonly #pending = new Map<string, Promise<string>>();
+  #dirty = false;
+
+  /** Reads what is remembered; a missing or damaged file is nothing remembered. */
+  constructor(file: string) {
+    this.#file = file;
+    try {
+      for (const [key, known] of Object.entries(JSON.parse(readFileSync(file, "utf8")) as Record<string, Known>)) this.#known.set(key, known);
+    } catch {
+      // Every tool is asked again.
+    }
+  }
+
+  /** Versions of the tools among some requirements, by name. A missing tool has the version `missing`. */
+  async versions(requirements: readonly Requirement[]): Promise<Record<string, string>> {
+    const tools = requirements.filter((requirement): requirement is Tool => requirement.type === "tool");
+    const versions = await Promise.all(tools.map((one) => this.#version(one)));
+    return Object.fromEntries(tools.map((one, index) => [one.name, versions[index]!]));
+  }
+
+  #version(tool: Tool): Promise<string> {
+    const path = which(tool.name);
+    if (path === undefined) return Promise.resolve("missing");
+    const key = keyOf(tool);
+    const identity = `${path} ${identityOf(statSync(path, { bigint: true }))}`;
+    const known = this.#known.get(key);
+    if (known?.identity === identity) return Promise.resolve(known.version);
+    let pending = this.#pending.get(key);
+    if (pending === undefined) {
+      pending = probe(tool).then((finding) => {
+        const version = finding.version ?? "unknown";
+        this.#known.set(key, { identity, version });
+        this.#dirty = true;
+        return version;
+      });
+      this.#pending.set(key, pending);
+    }
+    return pending;
+  }
+
+  /** What is missing or too old among some requirements. Probes only what is not known to be there. */
+  async problems(requirements: readonly Requirement[]): Promise<readonly Finding[]> {
+    const suspects: Requirement[] = [];
+    for (const requirement of requirements) {
+      if (requirement.type === "host file") {
+        if (!requirement.anyOf.some((path) => existsSync(path))) suspects.push(requirement);
+      } else if (requirement.min !== undefined || which(requirement.name) === undefined) suspects.push(requirement);
+    }
+    const findings: Finding[] = [];
+    for (const requirement of suspects) {
+      if (requirement.type === "tool" && which(requirement.name) !== undefined) {
+        const { compareVersions } = await import("./tool.ts");
+        if (compareVersions(await this.#version(requirement), requirement.min!) >= 0) continue;
+      }
+      const finding = await probe(requirement);
+      if (!finding.ok) findings.push(finding);
+    }
+    return findings;
+  }
+
+  /** Forgets everything, after tools were installed. */
+  forget(): void {
+    this.#known.clear();
+    this.#pending.clear();
+  }
+
+  /** Writes what is remembered when it changed. Failing to is no error. */
+  flush(): void {
+    if (!this.#dirty) return;
+    try {
+      writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#known)), { mode: 0o600 });
+      renameSync(`${this.#file}.new`, this.#file);
+      this.#dirty = false;
+    } catch {
+      // Every tool is asked again next time.
+    }
+  }
+}
+
+/** The error that names everything missing, and the one command that installs it. */
+export function missingTools(findings: readonly Finding[], command: string | undefined): ImgtaskError {
+  const names = findings.map((finding) => finding.requirement.name);
+  return new ImgtaskError("IMG1001", `${names.length === 1 ? "A prerequisite is" : `${names.length} prerequisites are`} missing: ${names.join(", ")}`, {
+    found: findings.map((finding) => `${finding.requirement.name}: ${finding.problem ?? "missing"}`).join("; "),
+    hint: command === undefined ? "Run `imgtask doctor` for what each of them needs" : `Run: ${command}\n       or let imgtask do it: add --install-tools`,
+    exitCode: ExitCode.prerequisite,
+  });
+}
