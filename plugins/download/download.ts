@@ -3,7 +3,7 @@
  * What it makes is not trusted: `verify` makes media of it. Knows no distribution by name.
  * @module
  */
-import { chmod, mkdir, readFile, rm, utimes } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { ImgtaskError, type Json, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { chooseIndex, choosePackage, unpackIndex } from "./index-file.ts";
@@ -25,12 +25,14 @@ export type Download<Name extends string = string> = Target<`download:${Name}`, 
 /** Most bytes of an InRelease file; Debian's largest has 0.2 MB. */
 const inReleaseLimit = 8_000_000;
 
-/** Gives files the same mode and time stamps whatever the host's umask and clock. */
-export async function settle(paths: readonly string[], epoch: number): Promise<void> {
-  for (const path of paths) {
-    await chmod(path, 0o644);
-    await utimes(path, epoch, epoch);
+/** Gives a directory and its files the same modes and time stamps whatever the host's umask and clock. */
+export async function settle(directory: string, epoch: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    await chmod(join(directory, name), 0o644);
+    await utimes(join(directory, name), epoch, epoch);
   }
+  await chmod(directory, 0o755);
+  await utimes(directory, epoch, epoch);
 }
 
 async function fetchIndex(mirror: string, media: Media, release: ReleaseFile, directory: string, context: RunContext): Promise<string> {
@@ -83,13 +85,13 @@ async function fetchMedia(media: Media, directory: string, context: RunContext):
   }
   context.log(`package: ${entry.name} ${entry.version}, ${entry.size} bytes`);
   await transfer({ url: `${mirror}/${entry.filename}`, file: join(directory, "package.deb"), expected: entry, mirrorEnv: archive.mirrorEnv }, context);
-  await settle(["InRelease", form, "package.deb"].map((file) => join(directory, file)), context.epoch);
+  await settle(directory, context.epoch);
 }
 
 async function run(context: RunContext): Promise<void> {
   const { media } = context.params as unknown as { media: Media };
   const directory = context.outputs["out"]!;
-  await mkdir(directory, { mode: 0o755 });
+  await mkdir(directory);
   try {
     await fetchMedia(media, directory, context);
   } catch (error) {

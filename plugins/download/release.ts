@@ -5,7 +5,7 @@
  */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { ImgtaskError } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
 import { printable } from "./mirror.ts";
 
 /** Size and digest that a list gives for a file. */
@@ -103,12 +103,14 @@ function toEntry(name: string, fields: ReadonlyMap<string, string>): PackageEntr
   const version = fields.get("version") ?? "", architecture = fields.get("architecture") ?? "";
   const filename = (fields.get("filename") ?? "").replace(/^\.\//, "");
   const sha256 = fields.get("sha256") ?? "", size = fields.get("size") ?? "";
-  const bad = (what: string, value: string): ImgtaskError =>
-    new ImgtaskError("IMG4021", `The index lists "${name}" with a bad ${what}`, { found: `"${printable(value)}"`, exitCode: 3 });
-  if (!/^[0-9A-Za-z.+:~-]+$/.test(version)) throw bad("version", version);
-  if (!/^[a-z0-9-]+$/.test(architecture)) throw bad("architecture", architecture);
-  if (!isPlainPath(filename)) throw bad("file name", filename);
-  if (!/^[0-9a-f]{64}$/.test(sha256)) throw bad("SHA-256", sha256);
-  if (!/^\d{1,15}$/.test(size)) throw bad("size", size);
+  const check = (ok: boolean, what: string, value: string, expected: string): void => {
+    if (ok) return;
+    throw new ImgtaskError("IMG4021", `The index lists "${name}" with a bad ${what}`, { expected, found: `"${printable(value)}"`, exitCode: ExitCode.refused });
+  };
+  check(/^[0-9A-Za-z.+:~-]+$/.test(version), "version", version, "a version number");
+  check(/^[a-z0-9-]+$/.test(architecture), "architecture", architecture, "an architecture's name");
+  check(isPlainPath(filename), "file name", filename, `a path below the mirror, without ".."`);
+  check(/^[0-9a-f]{64}$/.test(sha256), "SHA-256", sha256, "64 hex digits");
+  check(/^\d{1,15}$/.test(size), "size", size, "a number of bytes");
   return { name, version, architecture, filename, sha256, size: Number(size) };
 }

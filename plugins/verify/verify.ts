@@ -131,7 +131,7 @@ async function run(context: RunContext): Promise<void> {
   context.progress("checking the signature and the lists");
   const { entry, signer, date } = await checkChain(input, media, trust, context);
   context.progress("unpacking");
-  await mkdir(directory, { mode: 0o755 });
+  await mkdir(directory);
   try {
     await extract(join(input, "package.deb"), media, entry, directory, context);
     const files = { "linux": await digest(join(directory, "linux")), "initrd.gz": await digest(join(directory, "initrd.gz")) };
@@ -145,7 +145,7 @@ async function run(context: RunContext): Promise<void> {
       date: new Date(date * 1000).toISOString(),
     };
     await writeFile(join(directory, "media.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-    await settle(["linux", "initrd.gz", "media.json"].map((file) => join(directory, file)), context.epoch);
+    await settle(directory, context.epoch);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     throw error;
