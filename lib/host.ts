@@ -39,7 +39,7 @@ export async function probe(requirement: Requirement, options: ProbeOptions = {}
 }
 
 /**
- * Looks at several requirements, four at a time. Of those with one name, each distinct demand is looked at once.
+ * Looks at several requirements, four at a time. Each tool is looked at once, however many targets name it.
  *
  * @returns findings in the order of first mention
  */
@@ -54,11 +54,11 @@ export async function probeAll(requirements: readonly Requirement[], options: Pr
   return findings;
 }
 
-/** One requirement a name: of several demands on a version, the highest. */
+/** One requirement a tool or file: of several demands on a version, the highest. */
 function merge(requirements: readonly Requirement[]): ReadonlyMap<string, Requirement> {
   const byName = new Map<string, Requirement>();
   for (const requirement of requirements) {
-    const key = `${requirement.type} ${requirement.name}`;
+    const key = requirement.type === "tool" ? requirement.name : `${requirement.name}: ${requirement.anyOf.join(" ")}`;
     const other = byName.get(key);
     const higher = other === undefined
       || (requirement.type === "tool" && other.type === "tool" && requirement.min !== undefined

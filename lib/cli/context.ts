@@ -3,6 +3,7 @@
  * @module
  */
 import type { Graph } from "../graph.ts";
+import { wantsColor } from "../report/choose.ts";
 import type { Options } from "./options.ts";
 
 /** The imagefile as a command sees it. */
@@ -33,4 +34,9 @@ export interface CommandContext {
    * @throws {ImgtaskError} IMG2xxx when there is none, or it is wrong.
    */
   load(): Promise<Loaded>;
+}
+
+/** Whether data on standard output may hold colours: on a terminal that can, unless the user says otherwise. */
+export function dataColor(context: Pick<CommandContext, "options" | "env">): boolean {
+  return wantsColor(process.stdout, context.env, context.options.color);
 }

@@ -1,0 +1,35 @@
+/**
+ * The command `show`: all that is declared of targets.
+ * @module
+ */
+import { dirname } from "node:path";
+import { ExitCode, ImgtaskError } from "../error.ts";
+import { select } from "../graph.ts";
+import { shownPath } from "../report/error.ts";
+import { show as words } from "../report/show.ts";
+import { type CommandContext, dataColor } from "./context.ts";
+
+/** Writes the declarations of the named targets, or of the default one, to standard output. */
+export async function show(context: CommandContext): Promise<ExitCode> {
+  const { graph, default: named } = await context.load();
+  const patterns = context.options.targets.length > 0 ? context.options.targets : named === undefined ? [] : [named];
+  if (patterns.length === 0) {
+    throw new ImgtaskError("IMG2020", `Command "show" needs the name of a target`, {
+      found: "no name, and an imagefile without a default export",
+      hint: "Run `imgtask list` to see the targets",
+      exitCode: ExitCode.usage,
+    });
+  }
+  const nodes = select(graph, patterns).map((name) => graph.get(name)!);
+  const project = dirname(context.imagefile ?? context.cwd);
+  if (context.options.json) {
+    const data = nodes.map(({ declaration: { location, module: _, ...rest }, dependencies, dependents }) => ({
+      ...rest,
+      location: location === undefined ? null : { ...location, file: shownPath(location.file, project) },
+      dependencies,
+      dependents,
+    }));
+    context.stdout(`${JSON.stringify({ targets: data }, undefined, 2)}\n`);
+  } else context.stdout(nodes.map((node) => words(node, { color: dataColor(context), cwd: context.cwd })).join("\n"));
+  return ExitCode.ok;
+}
