@@ -5,6 +5,7 @@
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from "node:fs";
 import { type Digest, digestOf } from "./digest.ts";
+import type { Reason } from "./event.ts";
 import type { Manifest } from "./fingerprint.ts";
 
 /** A stored output. */
@@ -26,6 +27,8 @@ export interface Record {
   readonly time: number;
   /** Milliseconds that the recipe took. */
   readonly duration: number;
+  /** Why it ran. */
+  readonly reasons: readonly Reason[];
 }
 
 /** Results kept of one target, so that going back to an earlier state restores instead of running. */

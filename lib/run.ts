@@ -8,6 +8,7 @@ import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
+import type { Reason } from "./event.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
 import { run as runCommand } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
@@ -22,6 +23,7 @@ const keptLogs = 10;
 export interface RunOptions {
   readonly registered: Registered;
   readonly resolution: Resolution;
+  readonly reasons: readonly Reason[];
   readonly state: State;
   readonly upstream: ReadonlyMap<string, Digest>;
   /** Form of an upstream output. */
@@ -78,6 +80,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
       outputs: stored,
       time: Date.now(),
       duration: Date.now() - started,
+      reasons: options.reasons,
     };
     for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
     const edited = fingerprint(declaration, await options.resolveAgain()) !== record.fingerprint;

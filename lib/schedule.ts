@@ -190,6 +190,7 @@ class Schedule {
       {
         registered: await this.#loaded.registered(name),
         resolution: verdict.resolution,
+        reasons: verdict.reasons,
         state: this.#state,
         upstream: this.#upstream,
         formOf: (target, output) => this.#loaded.graph.get(target)!.declaration.outputs[output]!.form,
