@@ -46,6 +46,8 @@ export interface Artifact<Type extends string = string> {
   /** Name of the output on that target. */
   readonly output: string;
   readonly form: Form;
+  /** Where it appears in the project, as its target declared. */
+  readonly path?: string;
 }
 
 /** A target whose principal output, named `out`, is of the given type. */
@@ -76,8 +78,10 @@ export function makeArtifact<Type extends string>(
   target: string,
   output: string,
   form: Form,
+  path?: string,
 ): Artifact<Type> {
-  return Object.freeze(Object.defineProperty({ type, target, output, form }, artifactBrand, { value: true }));
+  const value = { type, target, output, form, ...(path === undefined ? {} : { path }) };
+  return Object.freeze(Object.defineProperty(value, artifactBrand, { value: true }));
 }
 
 /** @internal */

@@ -331,7 +331,7 @@ export function target<
     const declared = typeof value === "string" ? { form: value, type: value } : value;
     if (declared.path !== undefined) checkOutputPath(declared.path, name, location);
     outputs[key] = declared;
-    handles[key] = makeArtifact(declared.type, name, key, declared.form);
+    handles[key] = makeArtifact(declared.type, name, key, declared.form, declared.path);
   }
   const declaration: Declaration = {
     name,

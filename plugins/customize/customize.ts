@@ -12,13 +12,13 @@ import {
   type Media,
   output,
   type OutputSpec,
-  type Producer,
   type RunContext,
   type Target,
   target,
 } from "../../lib/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { machineParams, type MachineParams } from "../machine/params.ts";
+import type { Verified } from "../verify/verify.ts";
 import { cpio } from "./cpio.ts";
 import { payload } from "./payload.ts";
 import { preseed, type PreseedContext } from "./preseed.ts";
@@ -26,7 +26,7 @@ import { preseed, type PreseedContext } from "./preseed.ts";
 /** What `customize()` takes. */
 export interface CustomizeOptions {
   /** Installer media whose signature was checked, as `verify()` gives them. A mere download does not compile. */
-  readonly media: Producer<"verified media"> & { readonly media: Media };
+  readonly media: Verified;
   /** The machine to install. */
   readonly machine: Machine;
   /** Archive to install from, `http:` or `https:`. @default the default mirror of the media's archive */
@@ -98,7 +98,7 @@ export function customize<const Name extends string>(name: Name, options: Custom
 }
 
 type Build = RunContext<
-  { readonly media: Producer<"verified media"> },
+  { readonly media: Verified },
   { readonly answers: string; readonly machine: MachineParams; readonly origins: readonly string[] },
   { readonly out: OutputSpec }
 >;

@@ -1,0 +1,52 @@
+/**
+ * Names of published files: what an artifact is called where its path no longer says it, and which names are safe.
+ * Pure: knows no place to publish to.
+ * @module
+ */
+import { type Artifact, ExitCode, ImgtaskError, type Input } from "../../lib/mod.ts";
+
+/** The name of the list of checksums that stands beside published files. */
+export const checksumsName = "SHA256SUMS";
+
+/** The artifact of an input. */
+export function artifactOf(input: Input): Artifact {
+  return "outputs" in input ? input.outputs.out : input;
+}
+
+/**
+ * The name under which an artifact is published: its target, its output unless that is the principal one, and the
+ * extension of its declared path.
+ *
+ * @throws {ImgtaskError} IMG2501 for a tree, which is no file.
+ *
+ * @example
+ * ```ts
+ * publishedName(kaliIso); // "iso-kali.iso"
+ * ```
+ */
+export function publishedName(input: Input): string {
+  const { form, output, path, target } = artifactOf(input);
+  if (form !== "file") {
+    throw new ImgtaskError("IMG2501", `"${target}" cannot be published: its output "${output}" is a directory tree`, {
+      expected: "a file, such as an ISO or a disk image",
+      exitCode: ExitCode.usage,
+    });
+  }
+  // From the first dot of an ordinary extension on: "disk.tar.gz" is ".tar.gz", "lab-12.5.iso" is ".iso".
+  const extension = /(?:\.tar)?\.[A-Za-z][A-Za-z0-9]*$/.exec(path?.split("/").at(-1) ?? "")?.[0] ?? "";
+  return `${target.replaceAll(":", "-")}${output === "out" ? "" : `-${output}`}${extension}`;
+}
+
+/**
+ * Refuses a name that could leave the place it is published to, or hide there.
+ *
+ * @throws {ImgtaskError} IMG2502.
+ */
+export function checkPublishedName(name: string): void {
+  const safe = /^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(name) && name.length <= 200 && name !== checksumsName;
+  if (safe) return;
+  throw new ImgtaskError("IMG2502", `Bad name for a published file: ${JSON.stringify(name)}`, {
+    expected: `letters, digits, ".", "_", "+", "@", "=", "-", beginning with a letter or digit; 200 at most; not "${checksumsName}"`,
+    exitCode: ExitCode.usage,
+  });
+}
