@@ -3,3 +3,14 @@
  * @module
  */
 export * from "../lib/mod.ts";
+export { customize, type Customized, type CustomizeOptions } from "./customize/customize.ts";
+export { dirs, type DirectoryListOptions, type Dirs, type DirsFunction, type DirsOptions } from "./dirs/dirs.ts";
+export { disk, type Disk, type DiskOptions } from "./disk/disk.ts";
+export { download, type Download } from "./download/download.ts";
+export { iso, type Iso, type IsoOptions } from "./iso/iso.ts";
+export { keypair, type Keypair, type KeypairOptions } from "./keypair/keypair.ts";
+export { directory } from "./publish/directory.ts";
+export { publish, type Published, type PublishOptions } from "./publish/publish.ts";
+export { rootfs, type Rootfs, type RootfsOptions } from "./rootfs/rootfs.ts";
+export { test, type TestOptions } from "./test/test.ts";
+export { verify, type Verified, type VerifyOptions } from "./verify/verify.ts";
