@@ -23,8 +23,9 @@ export async function show(context: CommandContext): Promise<ExitCode> {
   const nodes = select(graph, patterns).map((name) => graph.get(name)!);
   const project = dirname(context.imagefile ?? context.cwd);
   if (context.options.json) {
-    const data = nodes.map(({ declaration: { location, module: _, ...rest }, dependencies, dependents }) => ({
+    const data = nodes.map(({ declaration: { location, ...rest }, dependencies, dependents }) => ({
       ...rest,
+      module: undefined,
       location: location === undefined ? null : { ...location, file: shownPath(location.file, project) },
       dependencies,
       dependents,
