@@ -102,11 +102,11 @@ function mirror({ mirror: address, release }: PreseedContext): Answer[] {
   }
   return [
     select("mirror/protocol", protocol),
-    string("mirror/country", "manual"),
+    select("mirror/country", "manual"),
     string(`mirror/${protocol}/hostname`, url.host),
     string(`mirror/${protocol}/directory`, url.pathname.replace(/(?<=.)\/$/, "")),
     string(`mirror/${protocol}/proxy`, ""),
-    string("mirror/suite", release),
+    select("mirror/suite", release),
   ];
 }
 

@@ -3,7 +3,7 @@
  * Only ever adds directories; knows nothing of what people keep in them.
  * @module
  */
-import { lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type DirectoryList,
@@ -144,11 +144,13 @@ function make({ inputs, params, outputs, project, epoch, log }: Make): void {
   const listed = parseDirectories(readFileSync(inputs.list, "utf8"), params.origin);
   const all = withParents(listed);
   const created = listed.filter((path) => !isDirectory(join(project, params.host, path)));
-  mkdirSync(outputs.out, { mode: 0o755 });
-  for (const path of all) mkdirSync(join(outputs.out, path), { mode: 0o755 });
-  // Children first: making one changes the time of its parent.
-  for (const path of [...all].reverse()) utimesSync(join(outputs.out, path), epoch, epoch);
-  utimesSync(outputs.out, epoch, epoch);
+  const tree = [outputs.out, ...all.map((path) => join(outputs.out, path))];
+  for (const path of tree) mkdirSync(path);
+  // Children first: making one changed the time of its parent. Modes apart: mkdir takes the umask off.
+  for (const path of tree.reverse()) {
+    chmodSync(path, 0o755);
+    utimesSync(path, epoch, epoch);
+  }
   const existed = listed.length - created.length;
   log(`${listed.length} directories listed in ${params.origin}: ${existed} existed in ${params.host}, ${created.length} created`);
   writeFileSync(outputs.log, report(params, listed, new Set(created)));

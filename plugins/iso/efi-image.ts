@@ -28,7 +28,7 @@ export function efiImageTools(arch: Arch): readonly Requirement[] {
       packages: { apt: `grub-efi-${arch.oci}-bin${foreign}` },
       ...(foreign === "" ? {} : { hint: `On Debian first: dpkg --add-architecture ${arch.oci} && apt-get update` }),
     }),
-    tool("mkfs.vfat", { versionArgs: ["--help"], versionPattern: /mkfs\.fat (\d+(?:\.\d+)+)/, packages: { apt: "dosfstools" } }),
+    tool("mkfs.vfat", { versionArgs: ["--help"], packages: { apt: "dosfstools" } }),
     tool("mmd", { packages: { apt: "mtools" } }),
     tool("mcopy", { packages: { apt: "mtools" } }),
   ];
