@@ -1,4 +1,5 @@
-// Runs the tests of one suite with node's own runner: `node test/run.mjs [unit|e2e|long|FILE…]`; default: unit and e2e.
+// Runs the tests of suites with node's own runner: `node test/run.mjs [unit|e2e|fresh|long|FILE…]`;
+// default: $IMGTASK_TEST_SUITES (names with commas between), otherwise unit and e2e.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -17,10 +18,12 @@ function filesBelow(directory) {
 const suites = {
   unit: ["test/lib", "test/plugins", "test/distros", "test/contract", "test/types", "test/repository"],
   e2e: ["test/e2e"],
+  fresh: ["test/fresh"],
   long: ["test/long"],
 };
 const asked = process.argv.slice(2);
-const names = asked.length === 0 ? ["unit", "e2e"] : asked;
+const usual = (process.env.IMGTASK_TEST_SUITES || "unit,e2e").split(",");
+const names = asked.length === 0 ? usual : asked;
 const files = names.flatMap((name) => (suites[name] ? suites[name].flatMap(filesBelow) : [name]));
 if (files.length === 0) {
   console.error(`no tests in ${names.join(", ")}`);
