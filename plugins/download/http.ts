@@ -104,9 +104,11 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
     options.createConnection = () => tlsConnect({ socket, servername: url.hostname });
   }
   return new Promise((resolve, reject) => {
-    const request = make(options, resolve);
+    let answer: IncomingMessage | undefined;
+    const request = make(options, (message) => resolve((answer = message)));
     request.setTimeout(connection.idle, () => {
-      request.destroy(new Interruption("stalled", `nothing came for ${connection.idle / 1000} s`));
+      // Ending only the request would make its answer say "aborted", and nobody would know why.
+      (answer ?? request).destroy(new Interruption("stalled", `nothing came for ${connection.idle / 1000} s`));
     });
     request.once("error", reject);
     request.end();
