@@ -48,7 +48,7 @@ if [ -x "$1"/usr/sbin/update-initramfs ]; then chroot "$1" update-initramfs -c -
 const clean = `set -e
 chroot "$1" dpkg-query --show --showformat '\${binary:Package} \${Version} \${Architecture}\\n' > "$IMGTASK_PACKAGES"
 cp "$IMGTASK_SOURCES" "$1"/etc/apt/sources.list
-rm -f "$1"/etc/resolv.conf "$1"/etc/hostname "$1"/etc/ssh/ssh_host_*_key "$1"/etc/ssh/ssh_host_*_key.pub
+rm -f "$1"/etc/resolv.conf "$1"/etc/.resolv.conf.systemd-resolved.bak "$1"/etc/hostname "$1"/etc/ssh/ssh_host_*_key "$1"/etc/ssh/ssh_host_*_key.pub
 rm -f "$1"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$1"/etc/apt/apt.conf.d/99mmdebstrap
 rm -f "$1"/var/lib/systemd/random-seed "$1"/var/lib/dbus/machine-id
 rm -f "$1"/etc/passwd- "$1"/etc/group- "$1"/etc/shadow- "$1"/etc/gshadow- "$1"/etc/subuid- "$1"/etc/subgid-`;
