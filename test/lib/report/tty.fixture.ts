@@ -1,0 +1,31 @@
+/**
+ * A run of three targets shown on the terminal that this program is started on; arguments name what happens to it.
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { chooseReporter } from "../../../lib/report/choose.ts";
+import { ended } from "./samples.ts";
+
+const [happening] = process.argv.slice(2);
+const reporter = await chooseReporter({ cwd: "/", color: "never" });
+const resize = (columns: number): void => void execFileSync("stty", ["cols", String(columns)], { stdio: "inherit" });
+reporter.on({ type: "run started", targets: ["a:b"], jobs: 2 });
+reporter.on({ type: "target started", target: "iso:debian", reasons: [], log: "/none" });
+reporter.on({ type: "target progress", target: "iso:debian", text: "42 % of a text that is far too long for forty columns" });
+await sleep(700);
+if (happening === "width 0") resize(0);
+if (happening === "width 20") resize(20);
+if (happening !== undefined) await sleep(700);
+reporter.on({ type: "target started", target: "disk:debian", reasons: [], log: "/none" });
+reporter.on({ type: "target done", target: "iso:debian", duration: 700, results: [], unchanged: false });
+await sleep(300);
+if (happening === "close") {
+  reporter.close();
+  process.stderr.write("CLOSED\n");
+  await sleep(300);
+  process.exit(0);
+}
+reporter.on({ type: "target done", target: "disk:debian", duration: 300, results: [], unchanged: false });
+reporter.on(ended({ done: 2 }, 1000));
+reporter.close();
