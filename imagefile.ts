@@ -49,7 +49,7 @@ const diskTest = test("debian", {
     directories: { list: apps },
     commands: [
       { run: ["sudo", "-n", "id", "-u"], stdout: /^0$/m },
-      { run: ["sysctl", "-n", "kernel.panic"], stdout: "10" },
+      { run: ["cat", "/proc/sys/kernel/panic"], stdout: /^10$/m },
     ],
   },
 });
