@@ -102,7 +102,7 @@ function mirror({ mirror: address, release }: PreseedContext): Answer[] {
   }
   return [
     select("mirror/protocol", protocol),
-    select("mirror/country", "manual"),
+    string("mirror/country", "manual"),
     string(`mirror/${protocol}/hostname`, url.host),
     string(`mirror/${protocol}/directory`, url.pathname.replace(/(?<=.)\/$/, "")),
     string(`mirror/${protocol}/proxy`, ""),

@@ -51,6 +51,9 @@ export type Iso<Name extends string = string> =
 
 const xorriso = tool("xorriso", { versionArgs: ["-version"], versionPattern: /xorriso version\s*:\s*(\d+(?:\.\d+)+)/, min: "1.5.0", packages: { apt: "xorriso", dnf: "xorriso" } });
 
+/** Type of an EFI system partition in a GPT. */
+const espType = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
+
 /** Files of ISOLINUX, the boot loader for CDs under BIOS. */
 const isolinux = {
   loader: hostFile({
@@ -167,9 +170,10 @@ async function build(context: Build): Promise<void> {
   write(marker, "");
   write(".disk/info", `${params.title} (${arch.name})\n`);
   write("boot/grub/grub.cfg", grubConfig({ ...params, arch }));
+  const image = join(tmp, "efi.img");
   await makeEfiImage(context, {
     arch,
-    image: join(stage, "boot/grub/efi.img"),
+    image,
     earlyConfig: grubEarlyConfig(`/${marker}`),
     serial: id.slice(32, 40).toUpperCase(),
   });
@@ -185,8 +189,10 @@ async function build(context: Build): Promise<void> {
     `--modification-date=${date}00`, "--set_all_file_dates", `=${epoch}`, "--gpt_disk_guid", `${id.slice(0, 12)}4${id.slice(13, 16)}8${id.slice(17, 32)}`,
     "-partition_offset", "16",
     ...(bios?.options ?? []),
-    "-e", "boot/grub/efi.img", "-no-emul-boot",
-    ...(bios === undefined ? ["-efi-boot-part", "--efi-boot-image"] : ["-isohybrid-gpt-basdat"]),
+    // One copy of the ESP, behind the ISO's files: for El Torito, and as a partition of its own. Inside them, as
+    // -isohybrid-gpt-basdat has it, partitions overlap, and EDK II boots no stick with such a table.
+    "-append_partition", "2", espType, image, "-appended_part_as_gpt",
+    "-e", "--interval:appended_partition_2:all::", "-no-emul-boot",
     "-o", outputs.out,
     "-graft-points",
     ...(bios?.grafts ?? []),

@@ -1,0 +1,85 @@
+/**
+ * The kind `publish`: names, its receipt, and what is refused when it is declared.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { output, type Publisher, target } from "../../../lib/mod.ts";
+import { registry } from "../../../lib/target.ts";
+import { directory } from "../../../plugins/publish/directory.ts";
+import { publishedName } from "../../../plugins/publish/names.ts";
+import { publish } from "../../../plugins/publish/publish.ts";
+import { runRecipe } from "../../rig/recipe.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "imgtask-publish-"));
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
+const file = (name: string, path?: string) =>
+  target(name, { outputs: { out: output("file", "thing", path === undefined ? {} : { path }), log: output("file", "log", { path: "logs/{time}.md" }) }, run: () => {} });
+const image = file("iso:kali-2026.3", "artifacts/iso/kali-2026.3.iso");
+const disk = file("disk:debian", "artifacts/disk/debian.tar.gz");
+
+test("files are called after their target, their output, and the extension of their path", () => {
+  assert.equal(publishedName(image), "iso-kali-2026.3.iso");
+  assert.equal(publishedName(disk.outputs.out), "disk-debian.tar.gz");
+  assert.equal(publishedName(disk.outputs.log), "disk-debian-log.md");
+  assert.equal(publishedName(file("raw:lab")), "raw-lab");
+  assert.equal(publishedName(file("raw:12", "artifacts/lab-12.5")), "raw-12");
+});
+
+test("a tree, nothing at all, and two files of one name are refused", () => {
+  const to = directory("out");
+  const tree = target("rootfs:x", { outputs: { out: output("tree", "rootfs") }, run: () => {} });
+  assert.throws(() => publish("p", { artifacts: [tree], to }), { code: "IMG2501" });
+  assert.throws(() => publish("p", { artifacts: [], to }), { code: "IMG2503" });
+  assert.throws(() => publish("p", { artifacts: [image, image.outputs.out], to }), { code: "IMG2503", message: /"iso-kali-2026\.3\.iso"/ });
+  assert.throws(() => directory(""), { code: "IMG2504" });
+});
+
+test("the declaration waits for the tests, and depends on place and publisher", () => {
+  const boot = file("test:boot");
+  publish("declared", { artifacts: [image], to: directory("out"), tests: [boot] });
+  const { declaration } = registry().targets.findLast((one) => one.declaration.name === "publish:declared")!;
+  assert.deepEqual(Object.values(declaration.inputs).map((input) => input.type === "artifact" && input.target), ["iso:kali-2026.3", "test:boot"]);
+  assert.deepEqual(declaration.params, { names: ["iso-kali-2026.3.iso"], publisher: "directory", options: { path: "out" } });
+  assert.match(declaration.module ?? "", /plugins\/publish\/directory\.ts$/);
+});
+
+test("artifacts arrive under their names, and the receipt says so without a time", async () => {
+  const [a, b] = [join(scratch, "0a1b"), join(scratch, "2c3d")];
+  writeFileSync(a, "image");
+  writeFileSync(b, "disk");
+  const place = join(scratch, "place");
+  publish("both", { artifacts: [image, disk], to: directory(place) });
+  const paths = { "inputs.artifacts.0": a, "inputs.artifacts.1": b };
+  const first = await runRecipe("publish:both", paths);
+  const second = await runRecipe("publish:both", paths);
+  try {
+    assert.deepEqual(readdirSync(place).sort(), ["SHA256SUMS", "disk-debian.tar.gz", "iso-kali-2026.3.iso"]);
+    const receipt = readFileSync(first.outputs["out"]!, "utf8");
+    assert.deepEqual(JSON.parse(receipt), {
+      publisher: "directory",
+      files: [
+        { name: "iso-kali-2026.3.iso", size: 5, sha256: createHash("sha256").update("image").digest("hex"), location: join(place, "iso-kali-2026.3.iso") },
+        { name: "disk-debian.tar.gz", size: 4, sha256: createHash("sha256").update("disk").digest("hex"), location: join(place, "disk-debian.tar.gz") },
+      ],
+    });
+    assert.equal(readFileSync(second.outputs["out"]!, "utf8"), receipt);
+    assert.match(first.log(), /published to/);
+    assert.match(second.log(), /was already at/);
+  } finally {
+    first.dispose();
+    second.dispose();
+  }
+});
+
+test("a publisher that does not say where a file is fails the target", async (context) => {
+  const silent: Publisher = { name: "silent", params: {}, tools: [], env: [], module: import.meta.url, publish: async () => [] };
+  publish("silent", { artifacts: [image], to: silent });
+  context.mock.method(console, "error", () => {});
+  await assert.rejects(runRecipe("publish:silent", { "inputs.artifacts.0": join(scratch, "0a1b") }), { code: "IMG3501" });
+});
