@@ -6,14 +6,14 @@
 import { createHash } from "node:crypto";
 import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
 
-export const mebibyte = 1024 * 1024;
+export const mebibyte: number = 1024 * 1024;
 export const sector = 512;
 
 /** First sector and size of the BIOS boot partition: between the table and the first whole mebibyte. */
-export const biosBoot = { start: 34, size: 2048 - 34 } as const;
+export const biosBoot: { readonly start: number; readonly size: number } = { start: 34, size: 2048 - 34 };
 
 /** Bytes. */
-export const esp = { start: mebibyte, size: 64 * mebibyte } as const;
+export const esp: { readonly start: number; readonly size: number } = { start: mebibyte, size: 64 * mebibyte };
 
 /** First byte of the root partition. */
 export const rootStart: number = esp.start + esp.size;
