@@ -72,6 +72,12 @@ function reference(input: InputRef): string {
   return input.type === "source" ? input.path : input.patterns.join(" ");
 }
 
+/** A key as one part of an option's name, so that `{"a.b": 1}` and `{a: {b: 1}}`, `["x"]` and `{"0": "x"}` have different names. */
+function part(key: string): string {
+  if (key === "") return "\\e";
+  return /^\d+$/.test(key) ? `\\${key}` : key.replace(/[\\.]/g, "\\$&");
+}
+
 function writeParams(path: string, value: Json, write: (key: string, value: string) => void): void {
   if (typeof value === "object" && value !== null) {
     const list = Array.isArray(value);
@@ -80,7 +86,8 @@ function writeParams(path: string, value: Json, write: (key: string, value: stri
     if (!list) keys.sort();
     for (const key of keys) {
       const item = (value as Record<string, Json | undefined>)[key];
-      if (item !== undefined) writeParams(path === "" ? key : `${path}.${key}`, item, write);
+      const name = list ? key : part(key);
+      if (item !== undefined) writeParams(path === "" ? name : `${path}.${name}`, item, write);
     }
   } else write(`option ${path}`, JSON.stringify(value));
 }
