@@ -3,8 +3,8 @@
  * @module
  */
 import type { BigIntStats } from "node:fs";
-import { readdir, readlink } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { readdir, readlink, realpath } from "node:fs/promises";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { SourceEntry } from "./fingerprint.ts";
 import type { StatCache } from "./stat-cache.ts";
@@ -21,6 +21,15 @@ async function entryOf(project: string, path: string, stat: BigIntStats, cache: 
   throw new ImgtaskError("IMG2007", `Source "${path}" is neither a file, a directory nor a symbolic link`, { exitCode: ExitCode.usage });
 }
 
+function missing(project: string, path: string, found: string): ImgtaskError {
+  return new ImgtaskError("IMG2005", `Source "${path}" does not exist`, {
+    expected: `a file or directory at ${join(project, path)}`,
+    found,
+    hint: "Paths of sources are relative to the directory of the imagefile",
+    exitCode: ExitCode.usage,
+  });
+}
+
 /**
  * The entries of a source: one for a file; for a directory, itself and all below it in code unit order. A symbolic
  * link given as the source stands for what it points to; one inside a directory for itself.
@@ -32,30 +41,25 @@ export async function sourceEntries(project: string, path: string, cache: StatCa
   const entries: SourceEntry[] = [];
   const visit = async (inner: string): Promise<void> => {
     const stat = await statOf(join(project, inner));
-    if (stat === undefined) {
-      throw new ImgtaskError("IMG2005", `Source "${path}" does not exist`, {
-        expected: `a file or directory at ${join(project, path)}`,
-        found: "nothing",
-        hint: "Paths of sources are relative to the directory of the imagefile",
-        exitCode: ExitCode.usage,
-      });
-    }
+    if (stat === undefined) throw missing(project, path, "nothing");
     entries.push(await entryOf(project, inner, stat, cache));
     if (stat.isDirectory()) {
       const names = (await readdir(join(project, inner))).sort((a, b) => (a < b ? -1 : 1));
-      for (const name of names) await visit(inner === "." ? name : `${inner}/${name}`);
-    } else if (stat.isSymbolicLink() && inner === clean) {
-      const target = await statOf(join(project, inner, "."));
-      if (target !== undefined) await visit(`${inner}/.`);
-      else await followFile(inner);
+      for (const name of names) if (inner !== "." || name !== ".imgtask") await visit(inner === "." ? name : `${inner}/${name}`);
     }
   };
-  const followFile = async (inner: string): Promise<void> => {
-    const { stat } = await import("node:fs/promises");
-    const target = await stat(join(project, inner), { bigint: true }).catch(() => undefined);
-    if (target?.isFile() === true) entries.push({ path: `${inner} (target)`, content: `file ${octal(target)} ${await cache.digest(join(project, inner), target)}` });
-  };
-  await visit(clean);
+  const given = await statOf(join(project, clean));
+  if (given?.isSymbolicLink() !== true) {
+    await visit(clean);
+    return entries;
+  }
+  // The recipe reads through the link: what counts is where it leads.
+  entries.push(await entryOf(project, clean, given, cache));
+  const end = await realpath(join(project, clean)).catch(() => undefined);
+  if (end === undefined) throw missing(project, path, `a symbolic link to "${await readlink(join(project, clean))}", where nothing is`);
+  for (const entry of await sourceEntries(dirname(end), basename(end), cache)) {
+    entries.push({ path: `${clean}/${entry.path.slice(basename(end).length)}`, content: entry.content });
+  }
   return entries;
 }
 
