@@ -3,7 +3,7 @@
  * result, written after the outputs are safe in the store. A damaged line is a result forgotten, never a wrong one.
  * @module
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, truncateSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeSync } from "node:fs";
 import { type Digest, digestOf } from "./digest.ts";
 import type { Reason } from "./event.ts";
 import type { Manifest } from "./fingerprint.ts";
@@ -39,7 +39,14 @@ const guard = 16;
 
 function encode(record: Record): string {
   const body = JSON.stringify(record);
-  return `${digestOf(body).slice(0, guard)} ${body}\n`;
+  // The newline before it lets reading find this line even when the end of the one before was lost.
+  return `\n${digestOf(body).slice(0, guard)} ${body}\n`;
+}
+
+/** Writes all of a text: one call may write a part only, as when the disk is nearly full. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
 function decode(line: string): Record | undefined {
@@ -69,8 +76,7 @@ export class Records {
       // No results yet.
     }
     const end = bytes.lastIndexOf(10) + 1;
-    const lines = bytes.toString("utf8", 0, end).split("\n");
-    lines.pop();
+    const lines = bytes.toString("utf8", 0, end).split("\n").filter((line) => line !== "");
     let damaged = end === bytes.length ? 0 : 1;
     for (const line of lines) {
       const record = decode(line);
@@ -111,10 +117,14 @@ export class Records {
       this.#unfinished = undefined;
     }
     const fd = openSync(this.#file, "a", 0o600);
+    const before = fstatSync(fd).size;
     try {
-      const line = Buffer.from(encode(record));
-      for (let done = 0; done < line.length; ) done += writeSync(fd, line, done);
+      writeAll(fd, encode(record));
       fsyncSync(fd);
+    } catch (error) {
+      // A full disk may have taken half of the line.
+      ftruncateSync(fd, before);
+      throw error;
     } finally {
       closeSync(fd);
     }
@@ -122,19 +132,23 @@ export class Records {
     this.#lines++;
   }
 
-  /** Writes the log anew when most of its lines are superseded or damaged. */
+  /** Writes the log anew when most of its lines are superseded or damaged. Failing to is no error: the old one stays. */
   compact(): void {
     const kept = [...this.all()];
     if (this.#lines < 64 || this.#lines < kept.length * 2) return;
     const temporary = `${this.#file}.new`;
-    const fd = openSync(temporary, "w", 0o600);
     try {
-      writeSync(fd, kept.sort((a, b) => a.time - b.time).map(encode).join(""));
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
+      const fd = openSync(temporary, "w", 0o600);
+      try {
+        writeAll(fd, kept.sort((a, b) => a.time - b.time).map(encode).join(""));
+        fsyncSync(fd);
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(temporary, this.#file);
+      this.#lines = kept.length;
+    } catch {
+      rmSync(temporary, { force: true });
     }
-    renameSync(temporary, this.#file);
-    this.#lines = kept.length;
   }
 }
