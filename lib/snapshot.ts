@@ -45,8 +45,9 @@ export function cachedDigest(path: string, cache: StatCache): Digest | undefined
     if (!stat.isFile()) return digestFileSync(path);
     const known = cache.lookup(path, stat);
     if (known !== undefined) return known;
+    const began = Date.now();
     const digest = digestFileSync(path);
-    cache.remember(path, stat, digest);
+    cache.remember(path, stat, digest, began);
     return digest;
   } catch {
     return undefined;

@@ -5,7 +5,7 @@
  * @module
  */
 import type { BigIntStats } from "node:fs";
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { type Digest, digestFile, digestFileSync, digestOf, isDigest } from "./digest.ts";
 
 /** Nanoseconds that a file's time stamps must lie back before an entry for it is kept: several kernel ticks. */
@@ -58,12 +58,13 @@ export class StatCache {
    * Remembers a digest.
    *
    * @param stat taken **before** the content was read
-   * @param own the file is written by imgtask alone, so the racy rule need not apply
+   * @param read milliseconds since 1970 at which reading it began, or `"own"`: the file is written by imgtask
+   * alone, so the racy rule need not apply
    */
-  remember(path: string, stat: BigIntStats, digest: Digest, own = false): void {
-    const now = BigInt(Date.now()) * 1_000_000n;
+  remember(path: string, stat: BigIntStats, digest: Digest, read: number | "own"): void {
+    const now = read === "own" ? 0n : BigInt(read) * 1_000_000n;
     const newest = stat.mtimeNs > stat.ctimeNs ? stat.mtimeNs : stat.ctimeNs;
-    if (!own && now - newest < racyWindow) {
+    if (read !== "own" && now - newest < racyWindow) {
       if (this.#entries.delete(path)) this.#dirty = true;
       return;
     }
@@ -75,8 +76,10 @@ export class StatCache {
   async digest(path: string, stat: BigIntStats): Promise<Digest> {
     const known = this.lookup(path, stat);
     if (known !== undefined) return known;
+    // Not the time after reading: while a big file is read, it may be written to in the tick of its time stamps.
+    const began = Date.now();
     const digest = stat.size < 1_000_000n ? digestFileSync(path) : await digestFile(path);
-    this.remember(path, stat, digest);
+    this.remember(path, stat, digest, began);
     return digest;
   }
 
@@ -89,7 +92,7 @@ export class StatCache {
       const temporary = `${this.#file}.new`;
       const fd = openSync(temporary, "w", 0o600);
       try {
-        writeSync(fd, `${digestOf(body)}\n${body}`);
+        writeFileSync(fd, `${digestOf(body)}\n${body}`);
         fsyncSync(fd);
       } finally {
         closeSync(fd);

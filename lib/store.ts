@@ -109,7 +109,7 @@ export class Store {
       await unlink(path);
     }
     await syncPath(dirname(object));
-    this.#cache.remember(object, await lstat(object, { bigint: true }), digest, true);
+    this.#cache.remember(object, await lstat(object, { bigint: true }), digest, "own");
     return { digest, size, executable };
   }
 
@@ -128,7 +128,7 @@ export class Store {
     }
     await rename(temporary, object);
     await syncPath(dirname(object));
-    this.#cache.remember(object, await lstat(object, { bigint: true }), digest, true);
+    this.#cache.remember(object, await lstat(object, { bigint: true }), digest, "own");
     return digest;
   }
 
@@ -227,7 +227,7 @@ export class Store {
   async #keepKnown(object: string, before: BigIntStats | undefined): Promise<void> {
     if (before === undefined) return;
     const known = this.#cache.lookup(object, before);
-    if (known !== undefined) this.#cache.remember(object, await lstat(object, { bigint: true }), known, true);
+    if (known !== undefined) this.#cache.remember(object, await lstat(object, { bigint: true }), known, "own");
   }
 
   async #layTree(digest: Digest, root: string, place: (object: string, destination: string, mode: number) => Promise<void>): Promise<void> {
@@ -298,7 +298,7 @@ export class Store {
   }
 
   async #rememberArtifact(path: string, digest: Digest): Promise<void> {
-    this.#cache.remember(path, await lstat(path, { bigint: true }), digest, true);
+    this.#cache.remember(path, await lstat(path, { bigint: true }), digest, "own");
   }
 
   async #place(object: string, destination: string): Promise<void> {
