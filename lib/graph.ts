@@ -2,6 +2,7 @@
  * The graph of declared targets: edges, cycles, selection by name or pattern. Pure: no files, no freshness.
  * @module
  */
+import { posix } from "node:path";
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Declaration } from "./target.ts";
 
@@ -95,32 +96,50 @@ function place(declaration: Declaration): string {
   return location === undefined ? "an unknown place" : `${location.file}:${location.line}`;
 }
 
-function outputPaths(byName: ReadonlyMap<string, Declaration>): ReadonlyMap<string, string> {
+interface Makers {
+  /** Target by output path. */
+  readonly at: ReadonlyMap<string, string>;
+  /** For every directory above an output, one output below it. */
+  readonly below: ReadonlyMap<string, string>;
+}
+
+function outputPaths(byName: ReadonlyMap<string, Declaration>): Makers {
   const makers = new Map<string, string>();
+  const below = new Map<string, string>();
   for (const declaration of byName.values()) {
     for (const output of Object.values(declaration.outputs)) {
-      if (output.path === undefined || output.path.includes("{time}")) continue;
-      const other = [...makers].find(([path]) => path === output.path || path.startsWith(`${output.path}/`) || output.path!.startsWith(`${path}/`));
+      if (output.path === undefined) continue;
+      const parents = [...parentsOf(output.path)];
+      const other = makers.has(output.path) ? output.path : (below.get(output.path) ?? parents.find((parent) => makers.has(parent)));
       if (other !== undefined) {
-        throw new ImgtaskError("IMG2014", `Targets "${other[1]}" and "${declaration.name}" both put an output at "${output.path}"`, {
+        throw new ImgtaskError("IMG2014", `Targets "${makers.get(other)!}" and "${declaration.name}" both put an output at "${output.path}"`, {
           expected: "paths of which none is another or lies below it",
-          found: `"${other[0]}" and "${output.path}"`,
+          found: `"${other}" and "${output.path}"`,
           exitCode: ExitCode.usage,
           ...(declaration.location === undefined ? {} : { location: declaration.location }),
         });
       }
       makers.set(output.path, declaration.name);
+      for (const parent of parents) below.set(parent, output.path);
     }
   }
-  return makers;
+  return { at: makers, below };
 }
 
-function makerOf(path: string, makers: ReadonlyMap<string, string>): string | undefined {
-  for (let prefix = path.replace(/^\.\//, "").replace(/\/+$/, ""); prefix !== "" && prefix !== "."; prefix = prefix.slice(0, Math.max(0, prefix.lastIndexOf("/")))) {
-    const maker = makers.get(prefix);
+/** The directories above a path, innermost first. */
+function* parentsOf(path: string): Iterable<string> {
+  for (let end = path.lastIndexOf("/"); end > 0; end = path.lastIndexOf("/", end - 1)) yield path.slice(0, end);
+}
+
+/** The target that makes a source, what it stands in, or something in it. */
+function makerOf(path: string, { at, below }: Makers): string | undefined {
+  const clean = posix.normalize(path).replace(/\/+$/, "");
+  for (const prefix of [clean, ...parentsOf(clean)]) {
+    const maker = at.get(prefix);
     if (maker !== undefined) return maker;
   }
-  return undefined;
+  const inner = clean === "." ? [...at.keys()][0] : below.get(clean);
+  return inner === undefined ? undefined : at.get(inner);
 }
 
 function refuseCycles(byName: ReadonlyMap<string, Declaration>, dependencies: ReadonlyMap<string, ReadonlySet<string>>): void {
@@ -198,6 +217,7 @@ export function closure(graph: Graph, names: readonly string[]): readonly string
   }
   const waiting = new Map<string, number>();
   for (const name of graph.keys()) if (wanted.has(name)) waiting.set(name, graph.get(name)!.dependencies.length);
+  const declared = new Map([...waiting.keys()].map((name, index) => [name, index]));
   const order: string[] = [];
   let ready = [...waiting.keys()].filter((name) => waiting.get(name) === 0);
   while (ready.length > 0) {
@@ -211,7 +231,7 @@ export function closure(graph: Graph, names: readonly string[]): readonly string
         if (left === 1) next.push(dependent);
       }
     }
-    ready = next;
+    ready = next.sort((a, b) => declared.get(a)! - declared.get(b)!);
   }
   return order;
 }
