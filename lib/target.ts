@@ -3,14 +3,10 @@
  * Declares only: reads no file, starts no process, and knows nothing of how targets are run.
  * @module
  */
-import { fileURLToPath } from "node:url";
 import {
   type Artifact,
   type Form,
   type Input,
-  isArtifact,
-  isSource,
-  isSourceGlob,
   makeArtifact,
   makeSource,
   makeSourceGlob,
@@ -19,11 +15,12 @@ import {
   type Source,
   type SourceGlob,
 } from "./artifact.ts";
+import { callerLocation } from "./caller.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
+import { type InputRef, type Json, lift } from "./lift.ts";
 import type { Requirement } from "./tool.ts";
 
-/** A value that JSON can carry. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+export type { InputRef, Json } from "./lift.ts";
 
 /** Anything a target can be given to read. */
 export type Handle = Input | Source | SourceGlob;
@@ -154,12 +151,6 @@ export interface Target<Name extends string = string, O extends Outputs = Output
   readonly outputs: { readonly [K in keyof O]: Artifact<TypeOf<O[K]>> };
 }
 
-/** A reference from a target to something it reads. */
-export type InputRef =
-  | { readonly type: "artifact"; readonly target: string; readonly output: string }
-  | { readonly type: "source"; readonly path: string }
-  | { readonly type: "glob"; readonly patterns: readonly string[] };
-
 /** A target as plain data: all that freshness depends on, and all that a snapshot keeps. */
 export interface Declaration {
   readonly name: string;
@@ -205,26 +196,6 @@ export function registry(): Registry {
   return (holder[registryKey] ??= { targets: [] });
 }
 
-const ownDirectory = import.meta.dirname ?? fileURLToPath(new URL(".", import.meta.url));
-const packageDirectory = ownDirectory.replace(/[\\/]lib[\\/]?$/, "");
-
-/** The first frame of the current stack that is not in this package's own lib, plugins or distros. */
-function callerLocation(): Location | undefined {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 40;
-  const stack = new Error("stack").stack ?? "";
-  Error.stackTraceLimit = limit;
-  for (const line of stack.split("\n").slice(1)) {
-    const match = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]*?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
-    if (match === null) continue;
-    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
-    const inside = file.startsWith(`${packageDirectory}/`) ? file.slice(packageDirectory.length + 1) : undefined;
-    if (inside !== undefined && /^(lib|plugins|distros)\//.test(inside)) continue;
-    return { file, line: Number(match[2]), column: Number(match[3]) };
-  }
-  return undefined;
-}
-
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._+-]*(:[A-Za-z0-9][A-Za-z0-9._+-]*)?$/;
 
 function checkName(name: unknown, location: Location | undefined): asserts name is string {
@@ -236,60 +207,37 @@ function checkName(name: unknown, location: Location | undefined): asserts name 
   });
 }
 
-/** Replaces every handle in a value by a reference, collecting what they refer to. */
-function lift(value: unknown, path: string, found: Record<string, InputRef>, target: string, location: Location | undefined): Json | undefined {
-  const bad = (what: string): ImgtaskError =>
-    new ImgtaskError("IMG2002", `Target "${target}" has a parameter that cannot be hashed at ${path}`, {
-      expected: "null, a boolean, a finite number, a string, a list, a plain object, or a handle",
-      found: what,
-      exitCode: ExitCode.usage,
-      ...(location === undefined ? {} : { location }),
-    });
-  const artifact = isArtifact(value) ? value : isArtifact(producerOf(value)) ? producerOf(value) : undefined;
-  if (artifact !== undefined) {
-    found[path] = { type: "artifact", target: artifact.target, output: artifact.output };
-    return { $input: path };
-  }
-  if (isSource(value)) {
-    found[path] = { type: "source", path: value.path };
-    return { $input: path };
-  }
-  if (isSourceGlob(value)) {
-    found[path] = { type: "glob", patterns: value.patterns };
-    return { $input: path };
-  }
-  if (value === undefined) return undefined;
-  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
-  if (typeof value === "number") {
-    if (!Number.isFinite(value)) throw bad(String(value));
-    return value;
-  }
-  if (Array.isArray(value)) {
-    return value.map((item, index) => lift(item, `${path}.${index}`, found, target, location) ?? null);
-  }
-  if (typeof value === "object") {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    if (prototype !== Object.prototype && prototype !== null) throw bad(`an object of class ${value.constructor?.name ?? "unknown"}`);
-    const result: Record<string, Json> = {};
-    for (const [key, item] of Object.entries(value)) {
-      const lifted = lift(item, `${path}.${key}`, found, target, location);
-      if (lifted !== undefined) result[key] = lifted;
-    }
-    return result;
-  }
-  throw bad(`a ${typeof value}`);
+/** The kind `group` is what `group()` declares: targets without a recipe. */
+function reserved(name: string, location: Location | undefined): ImgtaskError {
+  return new ImgtaskError("IMG2001", `Bad target name "${name}"`, {
+    expected: `a kind other than "group", which is for group()`,
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
 }
 
-function producerOf(value: unknown): Artifact | undefined {
-  const outputs = (value as { outputs?: { out?: Artifact } } | null | undefined)?.outputs;
-  return outputs?.out;
+function badOutputName(key: string, target: string, location: Location | undefined): ImgtaskError {
+  return new ImgtaskError("IMG2003", `Target "${target}" has an output named ${JSON.stringify(key)}`, {
+    expected: `a letter or "_", then letters, digits, "_" or "-"`,
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
+}
+
+function checkResources(resources: Resources, target: string, location: Location | undefined): void {
+  if (resources.cpu === undefined || (Number.isFinite(resources.cpu) && resources.cpu >= 0)) return;
+  throw new ImgtaskError("IMG2002", `Target "${target}" keeps ${resources.cpu} processor cores busy`, {
+    expected: "a number of cores, 0 or more",
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
 }
 
 function checkOutputPath(path: string, target: string, location: Location | undefined): void {
   const parts = path.split("/");
-  if (path !== "" && !path.startsWith("/") && !parts.includes("..") && !parts.includes("") && parts[0] !== ".imgtask") return;
+  if (path !== "" && !path.startsWith("/") && !parts.every((part) => !["", ".", ".."].includes(part)) && parts[0] !== ".imgtask" && !/[\x00-\x1f\x7f]/.test(path)) return;
   throw new ImgtaskError("IMG2003", `Target "${target}" puts an output at "${path}"`, {
-    expected: `a path inside the project, without ".." and not below ".imgtask"`,
+    expected: `a path inside the project, without "..", "." and control characters, and not below ".imgtask"`,
     exitCode: ExitCode.usage,
     ...(location === undefined ? {} : { location }),
   });
@@ -322,12 +270,15 @@ export function target<
 >(name: Name, spec: TargetSpec<I, P, O>): Target<Name, O> {
   const location = callerLocation();
   checkName(name, location);
+  if (name === "group" || name.startsWith("group:")) throw reserved(name, location);
+  checkResources(spec.resources ?? {}, name, location);
   const found: Record<string, InputRef> = {};
   lift(spec.inputs ?? {}, "inputs", found, name, location);
   const params = lift(spec.params ?? {}, "params", found, name, location) ?? null;
   const outputs: Record<string, OutputSpec> = {};
   const handles: Record<string, Artifact> = {};
   for (const [key, value] of Object.entries(spec.outputs)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(key)) throw badOutputName(key, name, location);
     const declared = typeof value === "string" ? { form: value, type: value } : value;
     if (declared.path !== undefined) checkOutputPath(declared.path, name, location);
     outputs[key] = declared;
@@ -344,7 +295,7 @@ export function target<
     tools: spec.tools ?? [],
     outputs,
     ...(spec.platform === undefined ? {} : { platform: spec.platform }),
-    resources: { cpu: spec.resources?.cpu ?? 1, pools: spec.resources?.pools ?? [] },
+    resources: { cpu: spec.resources?.cpu ?? 1, pools: [...new Set(spec.resources?.pools ?? [])] },
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };

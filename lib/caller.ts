@@ -1,0 +1,26 @@
+/**
+ * Where in the user's own code a declaration stands. Knows nothing of what is declared.
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import type { Location } from "./error.ts";
+
+const ownDirectory = import.meta.dirname ?? fileURLToPath(new URL(".", import.meta.url));
+const packageDirectory = ownDirectory.replace(/[\\/]lib[\\/]?$/, "");
+
+/** The first frame of the current stack that is not in this package's own lib, plugins or distros. */
+export function callerLocation(): Location | undefined {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  const stack = new Error("stack").stack ?? "";
+  Error.stackTraceLimit = limit;
+  for (const line of stack.split("\n").slice(1)) {
+    const match = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]*?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
+    if (match === null) continue;
+    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
+    const inside = file.startsWith(`${packageDirectory}/`) ? file.slice(packageDirectory.length + 1) : undefined;
+    if (inside !== undefined && /^(lib|plugins|distros)\//.test(inside)) continue;
+    return { file, line: Number(match[2]), column: Number(match[3]) };
+  }
+  return undefined;
+}

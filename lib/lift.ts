@@ -1,0 +1,65 @@
+/**
+ * From parameters with handles in them to plain data with references: what freshness and snapshots are made of.
+ * Pure: reads no file, and knows nothing of targets but their names.
+ * @module
+ */
+import { type Artifact, isArtifact, isSource, isSourceGlob } from "./artifact.ts";
+import { ExitCode, ImgtaskError, type Location } from "./error.ts";
+
+/** A value that JSON can carry. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** A reference from a target to something it reads. */
+export type InputRef =
+  | { readonly type: "artifact"; readonly target: string; readonly output: string }
+  | { readonly type: "source"; readonly path: string }
+  | { readonly type: "glob"; readonly patterns: readonly string[] };
+
+/** Replaces every handle in a value by a reference, collecting what they refer to. */
+export function lift(value: unknown, path: string, found: Record<string, InputRef>, target: string, location: Location | undefined): Json | undefined {
+  const bad = (what: string): ImgtaskError =>
+    new ImgtaskError("IMG2002", `Target "${target}" has a parameter that cannot be hashed at ${path}`, {
+      expected: "null, a boolean, a finite number, a string, a list, a plain object, or a handle",
+      found: what,
+      exitCode: ExitCode.usage,
+      ...(location === undefined ? {} : { location }),
+    });
+  const handle = (ref: InputRef): Json => {
+    // `{ "a.0": x, a: [y] }`: one of the two would not be an input any more.
+    if (Object.hasOwn(found, path)) throw bad("two handles at one place, since a key has a dot in it");
+    found[path] = ref;
+    return { $input: path };
+  };
+  const artifact = isArtifact(value) ? value : isArtifact(producerOf(value)) ? producerOf(value) : undefined;
+  if (artifact !== undefined) {
+    return handle({ type: "artifact", target: artifact.target, output: artifact.output });
+  }
+  if (isSource(value)) return handle({ type: "source", path: value.path });
+  if (isSourceGlob(value)) return handle({ type: "glob", patterns: value.patterns });
+  if (value === undefined) return undefined;
+  if (value === null || typeof value === "boolean" || typeof value === "string") return value;
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw bad(String(value));
+    return value;
+  }
+  if (Array.isArray(value)) {
+    return value.map((item, index) => lift(item, `${path}.${index}`, found, target, location) ?? null);
+  }
+  if (typeof value === "object") {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) throw bad(`an object of class ${value.constructor?.name ?? "unknown"}`);
+    const result: Record<string, Json> = {};
+    for (const [key, item] of Object.entries(value)) {
+      if (key === "$input" || key === "__proto__") throw bad(`the key "${key}", which means something else here`);
+      const lifted = lift(item, `${path}.${key}`, found, target, location);
+      if (lifted !== undefined) result[key] = lifted;
+    }
+    return result;
+  }
+  throw bad(`a ${typeof value}`);
+}
+
+function producerOf(value: unknown): Artifact | undefined {
+  const outputs = (value as { outputs?: { out?: Artifact } } | null | undefined)?.outputs;
+  return outputs?.out;
+}
