@@ -75,7 +75,7 @@ export async function makePlan(loaded: Loaded, names: readonly string[], state: 
   for (const name of closure(graph, names)) {
     const { declaration, dependencies } = graph.get(name)!;
     const on = dependencies.find((one) => undecided.has(one));
-    if (declaration.kind === "group" && declaration.members.length > 0) {
+    if (declaration.kind === "group") {
       if (on !== undefined) undecided.set(name, on);
       continue;
     }

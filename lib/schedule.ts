@@ -107,7 +107,7 @@ class Schedule {
 
   async #decide(declaration: Declaration): Promise<void> {
     const { name } = declaration;
-    if (declaration.kind === "group" && declaration.members.length > 0) return this.#done(name, "fresh");
+    if (declaration.kind === "group") return this.#done(name, "fresh");
     const now = await resolveNow(declaration, this.#loaded, this.#state, this.#upstream);
     const verdict = await judge(declaration, now, this.#state, this.#options.forced.has(name));
     if (verdict.type === "stale") {
@@ -156,7 +156,8 @@ class Schedule {
 
   #fits(declaration: Declaration): boolean {
     if (this.#cores > 0 && this.#cores + this.#places(declaration) > this.#options.jobs) return false;
-    return declaration.resources.pools.every((pool) => (this.#pools.get(pool) ?? 0) < (this.#options.pools[pool] ?? 1));
+    const { pools } = this.#options;
+    return declaration.resources.pools.every((pool) => (this.#pools.get(pool) ?? 0) < (Object.hasOwn(pools, pool) ? pools[pool]! : 1));
   }
 
   #take(declaration: Declaration, sign: 1 | -1): void {
