@@ -235,7 +235,7 @@ function checkResources(resources: Resources, target: string, location: Location
 
 function checkOutputPath(path: string, target: string, location: Location | undefined): void {
   const parts = path.split("/");
-  if (path !== "" && !path.startsWith("/") && !parts.every((part) => !["", ".", ".."].includes(part)) && parts[0] !== ".imgtask" && !/[\x00-\x1f\x7f]/.test(path)) return;
+  if (path !== "" && !path.startsWith("/") && parts.every((part) => !["", ".", ".."].includes(part)) && parts[0] !== ".imgtask" && !/[\x00-\x1f\x7f]/.test(path)) return;
   throw new ImgtaskError("IMG2003", `Target "${target}" puts an output at "${path}"`, {
     expected: `a path inside the project, without "..", "." and control characters, and not below ".imgtask"`,
     exitCode: ExitCode.usage,
