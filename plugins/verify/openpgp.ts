@@ -7,7 +7,7 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ExitCode, ImgtaskError, type RunContext, tool, type Tool } from "../../lib/mod.ts";
 import { printable } from "../download/mirror.ts";
-import { type Block, parseStatus, refusal } from "./status.ts";
+import { accept, type Block, parseStatus, type Signer } from "./status.ts";
 
 /** The program that checks signatures. */
 export const gpgv: Tool = tool("gpgv", { min: "2.2", packages: { apt: "gpgv", dnf: "gnupg2" } });
@@ -18,16 +18,6 @@ export interface Trust {
   readonly keyring: string;
   /** Fingerprints of the primary keys that are accepted, upper case. Other keys in the keyring do not count. */
   readonly fingerprints: readonly string[];
-}
-
-/** Who signed. */
-export interface Signer {
-  /** Fingerprint of the primary key. */
-  readonly fingerprint: string;
-  /** As the key says; control characters replaced. */
-  readonly userId: string;
-  /** Seconds since 1970. */
-  readonly signedAt: number;
 }
 
 type Context = Pick<RunContext, "exec" | "tmp">;
@@ -87,15 +77,6 @@ async function runGpgv(args: readonly string[], trust: Trust, context: Context):
   return parseStatus(stdout);
 }
 
-function judge(blocks: readonly Block[], trust: Trust, name: string): Signer {
-  for (const block of blocks) {
-    if (block.bad || block.valid === undefined || block.good === undefined) continue;
-    if (block.valid.weak || !trust.fingerprints.includes(block.valid.primary)) continue;
-    return { fingerprint: block.valid.primary, userId: printable(block.good), signedAt: block.valid.time };
-  }
-  throw refusal(blocks, trust.fingerprints, name);
-}
-
 /**
  * Checks a clearsigned file.
  *
@@ -112,7 +93,7 @@ export async function verifyClearsigned(
   const body = clearsignedBody(await readFile(file.path, "latin1"), file.name);
   const signed = join(await mkdtemp(join(context.tmp, "signed-")), "text");
   const blocks = await runGpgv(["--output", signed, "--", file.path], trust, context);
-  const signer = judge(blocks, trust, file.name);
+  const signer = accept(blocks, trust.fingerprints, file.name);
   const bytes = await readFile(signed);
   // Two readers of one message must agree on what it says. OpenPGP does not sign blanks at the ends of lines.
   const normal = (text: string): string => text.replace(/[ \t\r]+$/gm, "").replace(/\n+$/, "");
@@ -175,5 +156,5 @@ export async function verifyDetached(
   if (!isOnlySignatures(bytes)) {
     throw refuse("IMG4001", `The signature of ${file.name} is no detached signature`, "signature packets only", "a message that carries a text of its own, or damaged data");
   }
-  return judge(await runGpgv(["--", file.signature, file.path], trust, context), trust, file.name);
+  return accept(await runGpgv(["--", file.signature, file.path], trust, context), trust.fingerprints, file.name);
 }

@@ -60,8 +60,31 @@ export function parseStatus(text: string): readonly Block[] {
   return blocks;
 }
 
+/** Who signed. */
+export interface Signer {
+  /** Fingerprint of the primary key. */
+  readonly fingerprint: string;
+  /** As the key says; control characters replaced. */
+  readonly userId: string;
+  /** Seconds since 1970. */
+  readonly signedAt: number;
+}
+
+/**
+ * The first signature that is good in every respect and by a pinned key. Bad ones beside it do not count.
+ *
+ * @throws {ImgtaskError} IMG4001 and IMG4003 to IMG4006 when there is none.
+ */
+export function accept(blocks: readonly Block[], fingerprints: readonly string[], name: string): Signer {
+  for (const { bad, good, valid } of blocks) {
+    if (bad !== undefined || good === undefined || valid === undefined || valid.weak) continue;
+    if (fingerprints.includes(valid.primary)) return { fingerprint: valid.primary, userId: printable(good), signedAt: valid.time };
+  }
+  throw refusal(blocks, fingerprints, name);
+}
+
 /** The error for signatures of which none can be accepted; names the worst thing that was seen of a pinned key. */
-export function refusal(blocks: readonly Block[], fingerprints: readonly string[], name: string): ImgtaskError {
+function refusal(blocks: readonly Block[], fingerprints: readonly string[], name: string): ImgtaskError {
   const expected = `a good signature by ${fingerprints.length === 1 ? "" : "one of "}${fingerprints.join(", ")}`;
   const make = (code: string, message: string, found: string, hint?: string): ImgtaskError =>
     new ImgtaskError(code, message, { expected, found: printable(found), exitCode: ExitCode.refused, ...(hint === undefined ? {} : { hint }) });

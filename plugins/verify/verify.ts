@@ -25,8 +25,9 @@ import { type Download, settle } from "../download/download.ts";
 import { chooseIndex, choosePackage, unpackIndex } from "../download/index-file.ts";
 import { printable } from "../download/mirror.ts";
 import { type Entry, type IndexForm, indexForms, type PackageEntry } from "../download/release.ts";
-import { gpgv, type Signer, verifyClearsigned } from "./openpgp.ts";
+import { gpgv, verifyClearsigned } from "./openpgp.ts";
 import { checkRelease } from "./release.ts";
+import type { Signer } from "./status.ts";
 
 /**
  * Media that are proven to come from their distribution. Its tree holds:

@@ -11,8 +11,8 @@ import { after, before, describe, it } from "node:test";
 import type { Argv, ExecOptions } from "../../../lib/mod.ts";
 import { debian } from "../../../distros/debian.ts";
 import { download } from "../../../plugins/download/download.ts";
-import { isOnlySignatures, type Signer, verifyDetached } from "../../../plugins/verify/openpgp.ts";
-import { parseStatus, refusal } from "../../../plugins/verify/status.ts";
+import { isOnlySignatures, verifyDetached } from "../../../plugins/verify/openpgp.ts";
+import { accept, parseStatus, type Signer } from "../../../plugins/verify/status.ts";
 import { verify } from "../../../plugins/verify/verify.ts";
 import { type Keys, makeKeys } from "./archive.ts";
 
@@ -107,10 +107,23 @@ describe("gpgv's status", () => {
     assert.equal(parseStatus(`[GNUPG:] NEWSIG\n${valid.replace(" 01 ", " 10 ")}`)[0]?.valid, undefined);
   });
   it("takes SHA-1 for weak", () => assert.equal(parseStatus(`[GNUPG:] NEWSIG\n${valid.replace(" 8 01 ", " 2 01 ")}`)[0]?.valid?.weak, true));
+  const read = (text: string): Signer => accept(parseStatus(text), [pinned], "x");
+  const good = `[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG ${"B".repeat(16)} A\n${valid}\n`;
+  it("is believed only when good, valid and not bad in one block", () => {
+    assert.equal(read(good).signedAt, 1783765031);
+    assert.equal(read(`${good}[GNUPG:] NEWSIG\n[GNUPG:] ERRSIG ${"C".repeat(16)} 1 8 01 1783765031 9 -\n`).fingerprint, pinned);
+    for (const word of ["BADSIG", "EXPSIG", "EXPKEYSIG", "REVKEYSIG"]) {
+      assert.throws(() => read(`${good}[GNUPG:] ${word} ${"B".repeat(16)} A\n`), { code: word === "BADSIG" ? "IMG4005" : "IMG4004", exitCode: 3 }, word);
+    }
+    assert.throws(() => read(`[GNUPG:] NEWSIG\n${valid}\n`), { code: "IMG4003" }, "VALIDSIG alone");
+    assert.throws(() => read(`[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG ${"B".repeat(16)} A\n`), { code: "IMG4003" }, "GOODSIG alone");
+    assert.throws(() => read(`[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG BB A\n[GNUPG:] NEWSIG\n${valid}\n`), { code: "IMG4003" }, "in two blocks");
+    assert.throws(() => read(good.replace(" 8 01 ", " 2 01 ")), { code: "IMG4006" }, "SHA-1");
+    assert.throws(() => read(""), { code: "IMG4001" });
+  });
   it("is shown without control characters", () => {
-    const error = refusal([{ bad: "BADSIG", keyId: "\x1b[2J" }], [pinned], "x");
-    // oxlint-disable-next-line no-control-regex
-    assert.doesNotMatch(error.found!, /\x1b/);
+    assert.throws(() => read("[GNUPG:] NEWSIG\n[GNUPG:] BADSIG \x1b[2J A\n"), { found: "a bad signature by key ?[2J" });
+    assert.equal(read(good.replace(" A\n", " A\x07\x1b[31m\n")).userId, "A??[31m");
   });
 });
 
