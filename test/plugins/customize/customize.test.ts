@@ -8,10 +8,12 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { type Media, machine, source } from "../../../lib/mod.ts";
+import { type Machine, machine, type Media, source } from "../../../lib/mod.ts";
 import { registry } from "../../../lib/target.ts";
 import { customize } from "../../../plugins/customize/customize.ts";
 import { dirs } from "../../../plugins/dirs/dirs.ts";
+import type { Download } from "../../../plugins/download/download.ts";
+import { iso } from "../../../plugins/iso/iso.ts";
 import { type RecipeRun, runRecipe } from "../../rig/recipe.ts";
 import { media, verified } from "../iso/media.ts";
 
@@ -160,3 +162,13 @@ test("an overlay with a pipe in it is refused", async (context) => {
   customize("pipe", { media: verified("pipe"), machine: machine({ hostname: "x", overlay: source("bad") }) });
   await assert.rejects(runRecipe("customize:pipe", { "inputs.media": tree, "params.machine.overlay": bad }), { code: "IMG2305", message: /"pipe"/ });
 });
+
+/** Never called: the type checker reads it. */
+export function compileTime(unverified: Download<"x">, one: Machine): void {
+  // @ts-expect-error: media that were merely downloaded
+  customize("no", { media: unverified, machine: one });
+  // @ts-expect-error: an image without a declared architecture
+  iso("no", { from: verified("no") });
+  const name: "customize:yes" = customize("yes", { media: verified("yes"), machine: one }).name;
+  void name;
+}
