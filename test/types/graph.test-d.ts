@@ -1,0 +1,102 @@
+/**
+ * What the type checker must accept and refuse. Checked by `npm run types`: every `@ts-expect-error` line must be
+ * an error, every other line none.
+ * @module
+ */
+import {
+  type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, output, publish, rootfs, source, target, test, verify,
+} from "../../plugins/mod.ts";
+import { debian } from "../../distros/debian.ts";
+
+type Equal<X, Y> = (<T>() => T extends X ? 1 : 2) extends <T>() => T extends Y ? 1 : 2 ? true : false;
+type Expect<T extends true> = T;
+
+const lab = machine({ hostname: "lab", packages: ["openssh-server"] });
+const media = download("d", debian.installer({ release: "bookworm", arch: "x86_64" }));
+const trusted = verify("d", { media, trust: debian.keys });
+const tree = customize("d", { media: trusted, machine: lab });
+const image = iso("d", { from: tree });
+const root = rootfs("d", { distro: debian, release: "bookworm", arch: "x86_64", machine: lab });
+const vm = disk("d", { from: root, format: "qcow2", size: "80G", boot: "bios+uefi" });
+
+export type Names = Expect<Equal<typeof vm.name, "disk:d">>;
+export type Out = Expect<Equal<typeof image.outputs.out, Artifact<"iso">>>;
+
+// @ts-expect-error unverified media into customize
+customize("bad", { media, machine: lab });
+// @ts-expect-error verified media twice
+verify("bad", { media: trusted, trust: debian.keys });
+// @ts-expect-error an ISO is no root file system
+disk("bad", { from: image });
+// @ts-expect-error a root file system is no installer tree
+iso("bad", { from: root });
+// @ts-expect-error a disk where a root file system is asked
+disk("bad", { from: vm });
+// @ts-expect-error unknown release
+rootfs("bad", { distro: debian, release: "sarge", arch: "x86_64", machine: lab });
+// @ts-expect-error unsupported architecture
+rootfs("bad", { distro: debian, release: "bookworm", arch: "riscv64", machine: lab });
+// @ts-expect-error unknown release of media
+debian.installer({ release: "sarge", arch: "x86_64" });
+// @ts-expect-error unsupported architecture of media
+debian.installer({ release: "bookworm", arch: "riscv64" });
+// @ts-expect-error a size without unit
+disk("bad", { from: root, size: "80" });
+// @ts-expect-error unknown format
+disk("bad", { from: root, format: "vhd" });
+// @ts-expect-error unknown option
+disk("bad", { from: root, sise: "80G" });
+// @ts-expect-error an ISO has no login
+test("bad", { image, login: { user: "root", identity: "k" }, expect: {} });
+// @ts-expect-error services of an installer cannot be asked
+test("bad", { image, expect: { services: ["ssh"] } });
+// @ts-expect-error a root file system cannot be booted
+test("bad", { image: root, expect: {} });
+// @ts-expect-error only SSH public keys and host files are keys
+machine({ hostname: "x", users: [{ name: "a", sshKeys: [image] }] });
+// @ts-expect-error a machine needs a host name
+machine({ packages: [] });
+
+const arm = rootfs("arm", { distro: debian, release: "bookworm", arch: "aarch64", machine: lab });
+disk("arm", { from: arm, boot: "uefi" });
+// @ts-expect-error no BIOS on aarch64
+disk("bad", { from: arm, boot: "bios" });
+
+machine({ hostname: "x", users: [{ name: "a", sshKeys: [keypair("k"), source("a.pub"), "ssh-ed25519 AAAA"] }] });
+dirs("d", { directories: dirs.list(source("list"), { under: "/srv" }) });
+publish("p", { artifacts: [image, vm, vm.outputs.out], to: directory("out"), tests: [test("d", { image: vm, expect: {} })] });
+
+// A target of the user's own: names and paths are inferred.
+const own = target("report:sizes", {
+  inputs: { vm, all: source.glob("overlay/**"), many: [image, vm] },
+  params: { unit: "MiB", deep: { file: source("x"), list: [1, 2] } },
+  env: ["REPORT"],
+  outputs: { out: "file", tree: output("tree", "report tree", { path: "artifacts/report" }) },
+  async run({ inputs, params, outputs, env, exec, $ }) {
+    type In = Expect<Equal<keyof typeof inputs, "vm" | "all" | "many">>;
+    type Path = Expect<Equal<typeof inputs.vm, string>>;
+    type Glob = Expect<Equal<typeof inputs.all, readonly string[]>>;
+    type Deep = Expect<Equal<typeof params.deep.file, string>>;
+    type Outs = Expect<Equal<keyof typeof outputs, "out" | "tree">>;
+    await exec(["du", "-h", inputs.vm, ...inputs.all], { stdout: { file: outputs.out } });
+    await $`echo ${env["REPORT"]} ${params.unit}`;
+    // @ts-expect-error no such input
+    inputs.wm;
+    // @ts-expect-error argv is a list, never a shell string
+    await exec("du -h");
+    return undefined as unknown as In & Path & Glob & Deep & Outs & void;
+  },
+});
+export type OwnTree = Expect<Equal<typeof own.outputs.tree, Artifact<"report tree">>>;
+// @ts-expect-error unknown output of an upstream target
+target("bad", { inputs: { a: own.outputs.imgae }, outputs: { out: "file" }, run() {} });
+// @ts-expect-error a function is no parameter
+target("bad2", { params: { f: () => 1 }, outputs: { out: "file" }, run() {} });
+// No inputs at all.
+target("none", {
+  outputs: { out: "file" },
+  run({ inputs }) {
+    type None = Expect<Equal<keyof typeof inputs, never>>;
+    return undefined as unknown as None & void;
+  },
+});
