@@ -101,6 +101,8 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
     make = http.request;
   } else if (proxy !== undefined) {
     const socket = await tunnel(url, proxy, connection);
+    // With an agent, even a throw-away one, Node would not call this and go there directly.
+    delete options.agent;
     options.createConnection = () => tlsConnect({ socket, servername: url.hostname });
   }
   return new Promise((resolve, reject) => {
@@ -120,7 +122,7 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
  *
  * @returns the answer, whatever its status; its body must be read or destroyed.
  * @throws {Interruption} when there is no answer.
- * @throws {ImgtaskError} IMG5007 for redirects that go in circles or away from HTTPS.
+ * @throws {ImgtaskError} IMG5007 for redirects that go in circles or away from HTTPS, IMG5009 for a bad certificate.
  */
 export async function get(address: string, headers: Readonly<Record<string, string>>, connection: Connection): Promise<IncomingMessage> {
   let url = new URL(address);
@@ -130,7 +132,15 @@ export async function get(address: string, headers: Readonly<Record<string, stri
       answer = await once(url, headers, connection);
     } catch (error) {
       if (error instanceof Interruption || connection.signal.aborted) throw error;
-      throw new Interruption("unreachable", (error as NodeJS.ErrnoException).code ?? (error as Error).message, error);
+      const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+      if (/^(ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_)/.test(code)) {
+        throw new ImgtaskError("IMG5009", `The certificate of ${url.host} is not to be trusted`, {
+          found: code,
+          hint: "Is something in between? NODE_EXTRA_CA_CERTS names a file with further authorities",
+          cause: error,
+        });
+      }
+      throw new Interruption("unreachable", code, error);
     }
     const status = answer.statusCode ?? 0;
     const location = answer.headers.location;

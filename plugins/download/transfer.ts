@@ -51,7 +51,8 @@ interface State {
  *
  * @returns digest and size of what was written.
  * @throws {ImgtaskError} IMG5001 unreachable, IMG5002 truncated, IMG5003 something else than the file, IMG5004 not
- * there, IMG5005 more bytes than announced, IMG5006 stalled, IMG5007 bad redirect, IMG4020 other bytes than expected.
+ * there, IMG5005 more bytes than announced, IMG5006 stalled, IMG5007 bad redirect, IMG5009 bad certificate,
+ * IMG4020 other bytes than expected.
  */
 export async function transfer(what: Transfer, context: Context): Promise<Entry> {
   const state: State = { handle: await open(what.file, "w", 0o644), hash: createHash("sha256"), written: 0, validator: undefined, resumed: false };
