@@ -57,7 +57,7 @@ const formats: Readonly<Record<Media["answers"], (machine: Machine, context: Pre
  * format cannot express is refused here, not left out.
  *
  * @param name letters, digits, `.`, `_`, `+`, `-`.
- * @throws {ImgtaskError} IMG2301 for media of an unknown answer format, IMG2302 and IMG2303 for a machine that the
+ * @throws {ImgtaskError} IMG2311 for media of an unknown answer format, IMG2312 and IMG2313 for a machine that the
  * format cannot express.
  *
  * @example
@@ -69,7 +69,7 @@ const formats: Readonly<Record<Media["answers"], (machine: Machine, context: Pre
 export function customize<const Name extends string>(name: Name, options: CustomizeOptions): Customized<Name> {
   const { media } = options.media;
   if (!Object.hasOwn(formats, media.answers)) {
-    throw new ImgtaskError("IMG2301", `Media "${media.id}" read answers in an unknown format`, {
+    throw new ImgtaskError("IMG2311", `Media "${media.id}" read answers in an unknown format`, {
       expected: Object.keys(formats).map((format) => `"${format}"`).join(" or "),
       found: JSON.stringify(media.answers),
       exitCode: ExitCode.usage,

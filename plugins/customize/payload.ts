@@ -112,7 +112,7 @@ function overlay(directory: string, below = ""): TarEntry[] {
     if (stats.isDirectory()) return [{ path, mode, is: "directory" }, ...overlay(directory, path)];
     if (stats.isSymbolicLink()) return [{ path, mode: 0o777, is: { link: readlinkSync(host) } }];
     if (stats.isFile()) return [{ path, mode, is: { file: readFileSync(host) } }];
-    throw new ImgtaskError("IMG2305", `"${path}" of the overlay is no file, directory or symbolic link`, {
+    throw new ImgtaskError("IMG2315", `"${path}" of the overlay is no file, directory or symbolic link`, {
       hint: "Sockets, pipes and devices belong to the running system: leave them out of the overlay",
       exitCode: ExitCode.usage,
     });
@@ -130,7 +130,7 @@ function owners(entries: readonly TarEntry[]): readonly string[] {
  *
  * @param origins what the lists of directories were read from, for messages.
  * @param epoch seconds since 1970, of every file on the machine.
- * @throws {ImgtaskError} IMG2304 and IMG2305 for files that cannot be put on a machine this way, IMG2306 when all of
+ * @throws {ImgtaskError} IMG2314 and IMG2315 for files that cannot be put on a machine this way, IMG2316 when all of
  * them are too much for an installer's memory.
  */
 export function payload(machine: ResolvedMachine, origins: readonly string[], epoch: number): readonly CpioEntry[] {
@@ -162,7 +162,7 @@ export function payload(machine: ResolvedMachine, origins: readonly string[], ep
   ];
   const size = entries.reduce((total, { content }) => total + (content?.length ?? 0), 0);
   if (size > largest) {
-    throw new ImgtaskError("IMG2306", "The machine's files are too much for an installer's memory", {
+    throw new ImgtaskError("IMG2316", "The machine's files are too much for an installer's memory", {
       expected: `at most ${largest / 2 ** 20} MiB of overlay and files`,
       found: `${Math.ceil(size / 2 ** 20)} MiB`,
       hint: "Ship large files as packages, or fetch them after the installation",

@@ -39,7 +39,7 @@ const keymaps: ReadonlySet<string> = new Set(
 );
 
 function cannot(what: string, expected: string, found: string): never {
-  throw new ImgtaskError("IMG2302", `A preseed file cannot express this ${what}`, {
+  throw new ImgtaskError("IMG2312", `A preseed file cannot express this ${what}`, {
     expected,
     found: JSON.stringify(found),
     exitCode: ExitCode.usage,
@@ -49,7 +49,7 @@ function cannot(what: string, expected: string, found: string): never {
 /** An answer's value as the format takes it: the rest of a line, which a backslash would continue. */
 function escaped(question: string, value: string): string {
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value) || value.endsWith("\\") || value.trim() !== value) {
-    throw new ImgtaskError("IMG2303", `Bad answer to "${question}": ${JSON.stringify(value)}`, {
+    throw new ImgtaskError("IMG2313", `Bad answer to "${question}": ${JSON.stringify(value)}`, {
       expected: "one line, without control characters, white space around it, and a backslash at its end",
       exitCode: ExitCode.usage,
     });
@@ -173,7 +173,7 @@ function bootLoader({ disk }: PreseedContext): Answer[] {
  * in by key. DHCP is set up on the interface that the installation went over. Files, keys, services and directories
  * are not in it: `preseed/late_command` applies the payload that lies beside it.
  *
- * @throws {ImgtaskError} IMG2302 for what this format cannot express, IMG2303 for a value that is no single line.
+ * @throws {ImgtaskError} IMG2312 for what this format cannot express, IMG2313 for a value that is no single line.
  *
  * @example
  * ```ts

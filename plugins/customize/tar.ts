@@ -39,7 +39,7 @@ function octal(value: number, digits: number): string {
 }
 
 function refuse(what: string, expected: string): never {
-  throw new ImgtaskError("IMG2304", `${what} cannot be put on the machine by its installer`, { expected, exitCode: ExitCode.usage });
+  throw new ImgtaskError("IMG2314", `${what} cannot be put on the machine by its installer`, { expected, exitCode: ExitCode.usage });
 }
 
 interface Head {
@@ -88,7 +88,7 @@ function long(type: "L" | "K", value: Buffer): Buffer {
  * An archive of the entries.
  *
  * @param mtime seconds since 1970, of every entry.
- * @throws {ImgtaskError} IMG2304 for a file of 8 GiB or more, an id beyond 2097151, or an owner's name beyond 31 bytes.
+ * @throws {ImgtaskError} IMG2314 for a file of 8 GiB or more, an id beyond 2097151, or an owner's name beyond 31 bytes.
  */
 export function tar(entries: readonly TarEntry[], mtime: number): Buffer {
   const parts = entries.map(({ path, mode, owner = "root", group = "root", is }) => {

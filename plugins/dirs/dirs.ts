@@ -66,7 +66,7 @@ export interface DirsFunction {
    * Describes directories on a machine, for `machine({ directories })`.
    *
    * @param list a text file: one relative path a line, `#` starts a comment.
-   * @throws {ImgtaskError} IMG2202 for a path that is not absolute, a mode beyond 0o7777, or a bad owner.
+   * @throws {ImgtaskError} IMG2204 for a path that is not absolute, a mode beyond 0o7777, or a bad owner.
    *
    * @example
    * ```ts
@@ -78,7 +78,7 @@ export interface DirsFunction {
 
 function check(ok: boolean, what: string, value: unknown, expected: string): void {
   if (ok) return;
-  throw new ImgtaskError("IMG2202", `Bad ${what} in dirs.list(): ${JSON.stringify(value)}`, {
+  throw new ImgtaskError("IMG2204", `Bad ${what} in dirs.list(): ${JSON.stringify(value)}`, {
     expected,
     exitCode: ExitCode.usage,
   });

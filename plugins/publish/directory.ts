@@ -54,7 +54,7 @@ function removeOldParts(directory: string): void {
  * lines in `SHA256SUMS`, stay.
  *
  * @param path absolute, or relative to the imagefile's directory.
- * @throws {ImgtaskError} IMG2504 for an empty path; when it runs, IMG2502 for a file name that would leave it.
+ * @throws {ImgtaskError} IMG2514 for an empty path; when it runs, IMG2512 for a file name that would leave it.
  *
  * @example
  * ```ts
@@ -63,7 +63,7 @@ function removeOldParts(directory: string): void {
  */
 export function directory(path: string): Publisher {
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
-    throw new ImgtaskError("IMG2504", `Bad directory to publish to: ${JSON.stringify(path)}`, {
+    throw new ImgtaskError("IMG2514", `Bad directory to publish to: ${JSON.stringify(path)}`, {
       expected: "a path, absolute or relative to the imagefile's directory",
       exitCode: ExitCode.usage,
     });

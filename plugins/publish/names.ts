@@ -17,7 +17,7 @@ export function artifactOf(input: Input): Artifact {
  * The name under which an artifact is published: its target, its output unless that is the principal one, and the
  * extension of its declared path.
  *
- * @throws {ImgtaskError} IMG2501 for a tree, which is no file.
+ * @throws {ImgtaskError} IMG2511 for a tree, which is no file.
  *
  * @example
  * ```ts
@@ -27,7 +27,7 @@ export function artifactOf(input: Input): Artifact {
 export function publishedName(input: Input): string {
   const { form, output, path, target } = artifactOf(input);
   if (form !== "file") {
-    throw new ImgtaskError("IMG2501", `"${target}" cannot be published: its output "${output}" is a directory tree`, {
+    throw new ImgtaskError("IMG2511", `"${target}" cannot be published: its output "${output}" is a directory tree`, {
       expected: "a file, such as an ISO or a disk image",
       exitCode: ExitCode.usage,
     });
@@ -40,12 +40,12 @@ export function publishedName(input: Input): string {
 /**
  * Refuses a name that could leave the place it is published to, or hide there.
  *
- * @throws {ImgtaskError} IMG2502.
+ * @throws {ImgtaskError} IMG2512.
  */
 export function checkPublishedName(name: string): void {
   const safe = /^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(name) && name.length <= 200 && name !== checksumsName;
   if (safe) return;
-  throw new ImgtaskError("IMG2502", `Bad name for a published file: ${JSON.stringify(name)}`, {
+  throw new ImgtaskError("IMG2512", `Bad name for a published file: ${JSON.stringify(name)}`, {
     expected: `letters, digits, ".", "_", "+", "@", "=", "-", beginning with a letter or digit; 200 at most; not "${checksumsName}"`,
     exitCode: ExitCode.usage,
   });

@@ -52,7 +52,7 @@ export interface Receipt {
  *
  * It runs again when an artifact or the place changes, not when somebody takes files away from there.
  *
- * @throws {ImgtaskError} IMG2501 for an artifact that is no file, IMG2502 for a bad name, IMG2503 for none at all or
+ * @throws {ImgtaskError} IMG2511 for an artifact that is no file, IMG2512 for a bad name, IMG2513 for none at all or
  * two of one name.
  *
  * @example
@@ -66,7 +66,7 @@ export function publish<const Name extends string>(name: Name, options: PublishO
   names.forEach(checkPublishedName);
   const twice = names.find((one, index) => names.indexOf(one) !== index);
   if (names.length === 0 || twice !== undefined) {
-    throw new ImgtaskError("IMG2503", `"publish:${name}" has ${twice === undefined ? "nothing to publish" : `two files named "${twice}"`}`, {
+    throw new ImgtaskError("IMG2513", `"publish:${name}" has ${twice === undefined ? "nothing to publish" : `two files named "${twice}"`}`, {
       expected: "artifacts with names of their own, at least one",
       exitCode: ExitCode.usage,
     });
@@ -98,7 +98,7 @@ async function send(context: Send, to: Publisher): Promise<void> {
   const listed: Receipt["files"][number][] = [];
   for (const { name, path } of files) {
     const there = sent.get(name);
-    if (there === undefined) throw new ImgtaskError("IMG3501", `Publisher "${to.name}" did not say where "${name}" is`);
+    if (there === undefined) throw new ImgtaskError("IMG3511", `Publisher "${to.name}" did not say where "${name}" is`);
     log(`${name}: ${there.uploaded ? "published to" : "was already at"} ${there.location}`);
     listed.push({ name, size: statSync(path).size, sha256: await sha256(path, signal), location: there.location });
   }

@@ -69,8 +69,8 @@ test("GNU tar reads owners by name, and numeric ones as numbers", () => {
 
 test("what the format has no room for is refused", () => {
   const file = { path: "f", mode: 0o644, is: { file: Buffer.alloc(0) } };
-  assert.throws(() => tar([{ ...file, owner: "u".repeat(32) }], epoch), { code: "IMG2304" });
-  assert.throws(() => tar([{ ...file, group: "2097152" }], epoch), { code: "IMG2304" });
+  assert.throws(() => tar([{ ...file, owner: "u".repeat(32) }], epoch), { code: "IMG2314" });
+  assert.throws(() => tar([{ ...file, group: "2097152" }], epoch), { code: "IMG2314" });
   tar([{ ...file, owner: "u".repeat(31), group: "2097151" }], epoch);
 });
 

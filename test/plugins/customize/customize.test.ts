@@ -148,9 +148,9 @@ test("a machine without anything still gives a payload whose tar files can be re
 
 test("what cannot be expressed is refused when it is declared", () => {
   const before = registry().targets.length;
-  assert.throws(() => customize("no", { media: verified("v1"), machine: machine({ hostname: "x", locale: "de_DE" }) }), { code: "IMG2302" });
+  assert.throws(() => customize("no", { media: verified("v1"), machine: machine({ hostname: "x", locale: "de_DE" }) }), { code: "IMG2312" });
   const strange = { ...media, answers: "kickstart" } as unknown as Media;
-  assert.throws(() => customize("no", { media: verified("v2", strange), machine: lab }), { code: "IMG2301" });
+  assert.throws(() => customize("no", { media: verified("v2", strange), machine: lab }), { code: "IMG2311" });
   assert.equal(registry().targets.slice(before).some(({ declaration }) => declaration.name === "customize:no"), false);
 });
 
@@ -160,7 +160,7 @@ test("an overlay with a pipe in it is refused", async (context) => {
   execFileSync("mkfifo", [join(bad, "pipe")]);
   context.mock.method(console, "error", () => {});
   customize("pipe", { media: verified("pipe"), machine: machine({ hostname: "x", overlay: source("bad") }) });
-  await assert.rejects(runRecipe("customize:pipe", { "inputs.media": tree, "params.machine.overlay": bad }), { code: "IMG2305", message: /"pipe"/ });
+  await assert.rejects(runRecipe("customize:pipe", { "inputs.media": tree, "params.machine.overlay": bad }), { code: "IMG2315", message: /"pipe"/ });
 });
 
 /** Never called: the type checker reads it. */

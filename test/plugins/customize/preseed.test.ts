@@ -101,19 +101,19 @@ const hostile: readonly string[] = ["a\nd-i passwd/root-password password x", "a
 test("a value that is not one plain line is refused wherever it stands", () => {
   for (const value of hostile) {
     for (const field of ["hostname", "timezone"] as const) {
-      assert.throws(() => preseed({ ...lab, [field]: value } as Machine, context), { code: "IMG2303" }, JSON.stringify([field, value]));
+      assert.throws(() => preseed({ ...lab, [field]: value } as Machine, context), { code: "IMG2313" }, JSON.stringify([field, value]));
     }
-    assert.throws(() => preseed({ ...lab, users: [], packages: [value] }, context), { code: "IMG2303" }, JSON.stringify(value));
-    assert.throws(() => preseed({ ...lab, locale: value }, context), { code: "IMG2302" });
-    assert.throws(() => preseed(lab, { ...context, disk: value }), { code: "IMG2302" });
+    assert.throws(() => preseed({ ...lab, users: [], packages: [value] }, context), { code: "IMG2313" }, JSON.stringify(value));
+    assert.throws(() => preseed({ ...lab, locale: value }, context), { code: "IMG2312" });
+    assert.throws(() => preseed(lab, { ...context, disk: value }), { code: "IMG2312" });
   }
 });
 
 test("what the format cannot express is an error that says so", () => {
-  const says = (found: string) => ({ code: "IMG2302", exitCode: 2, found: JSON.stringify(found) });
+  const says = (found: string) => ({ code: "IMG2312", exitCode: 2, found: JSON.stringify(found) });
   assert.throws(() => preseed(machine({ hostname: "x", locale: "de_DE" }), context), says("de_DE"));
   assert.throws(() => preseed(machine({ hostname: "x", keyboard: "de-nodeadkeys" }), context), says("de-nodeadkeys"));
   for (const mirror of ["ftp://host/debian", "http://user:secret@host/debian", "http://host/?x", "nonsense"]) {
-    assert.throws(() => preseed(lab, { ...context, mirror }), { code: "IMG2302" }, mirror);
+    assert.throws(() => preseed(lab, { ...context, mirror }), { code: "IMG2312" }, mirror);
   }
 });

@@ -20,9 +20,9 @@ const list = dirs.list(source("config/list.txt"), { under: "/srv/apps", mode: 0o
 test("a list for a machine has its defaults filled in, and refuses what no machine has", () => {
   assert.deepEqual({ ...list, list: undefined }, { list: undefined, under: "/srv/apps", mode: 0o750, owner: "devops", group: "root" });
   const of = source("x");
-  for (const under of ["srv", "/", "/srv/", "/srv/../etc", "/srv\n"]) assert.throws(() => dirs.list(of, { under }), { code: "IMG2202" }, under);
-  assert.throws(() => dirs.list(of, { under: "/srv", mode: 0o10000 }), { code: "IMG2202" });
-  assert.throws(() => dirs.list(of, { under: "/srv", owner: "a b" }), { code: "IMG2202" });
+  for (const under of ["srv", "/", "/srv/", "/srv/../etc", "/srv\n"]) assert.throws(() => dirs.list(of, { under }), { code: "IMG2204" }, under);
+  assert.throws(() => dirs.list(of, { under: "/srv", mode: 0o10000 }), { code: "IMG2204" });
+  assert.throws(() => dirs.list(of, { under: "/srv", owner: "a b" }), { code: "IMG2204" });
 });
 
 test("the declaration merges into workspaces/NAME and logs with the time in the name", () => {

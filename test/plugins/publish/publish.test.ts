@@ -34,10 +34,10 @@ test("files are called after their target, their output, and the extension of th
 test("a tree, nothing at all, and two files of one name are refused", () => {
   const to = directory("out");
   const tree = target("rootfs:x", { outputs: { out: output("tree", "rootfs") }, run: () => {} });
-  assert.throws(() => publish("p", { artifacts: [tree], to }), { code: "IMG2501" });
-  assert.throws(() => publish("p", { artifacts: [], to }), { code: "IMG2503" });
-  assert.throws(() => publish("p", { artifacts: [image, image.outputs.out], to }), { code: "IMG2503", message: /"iso-kali-2026\.3\.iso"/ });
-  assert.throws(() => directory(""), { code: "IMG2504" });
+  assert.throws(() => publish("p", { artifacts: [tree], to }), { code: "IMG2511" });
+  assert.throws(() => publish("p", { artifacts: [], to }), { code: "IMG2513" });
+  assert.throws(() => publish("p", { artifacts: [image, image.outputs.out], to }), { code: "IMG2513", message: /"iso-kali-2026\.3\.iso"/ });
+  assert.throws(() => directory(""), { code: "IMG2514" });
 });
 
 test("the declaration waits for the tests, and depends on place and publisher", () => {
@@ -81,5 +81,5 @@ test("a publisher that does not say where a file is fails the target", async (co
   const silent: Publisher = { name: "silent", params: {}, tools: [], env: [], module: import.meta.url, publish: async () => [] };
   publish("silent", { artifacts: [image], to: silent });
   context.mock.method(console, "error", () => {});
-  await assert.rejects(runRecipe("publish:silent", { "inputs.artifacts.0": join(scratch, "0a1b") }), { code: "IMG3501" });
+  await assert.rejects(runRecipe("publish:silent", { "inputs.artifacts.0": join(scratch, "0a1b") }), { code: "IMG3511" });
 });
