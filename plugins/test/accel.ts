@@ -27,22 +27,22 @@ const probeCode = (0x15 << 1) | 1;
 const probeLimit = 5000;
 const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
 
-/** One 512-byte sector that a BIOS boots. */
-export function bootSector(): Buffer {
-  const sector = Buffer.alloc(512);
-  Buffer.from(probeSector, "base64").copy(sector);
-  sector.writeUInt16LE(0xaa55, 510);
-  return sector;
+/** A disk that a BIOS boots. SeaBIOS passes over SATA and virtio disks below a cylinder or so, hence 1 MiB. */
+function probeDisk(): Buffer {
+  const disk = Buffer.alloc(1 << 20);
+  Buffer.from(probeSector, "base64").copy(disk);
+  disk.writeUInt16LE(0xaa55, 510);
+  return disk;
 }
 
 /** Whether the probe comes to its end in time with an accelerator. */
 export async function probe(kind: "kvm" | "tcg", arch: Arch, context: Pick<RunContext, "exec" | "tmp" | "signal">): Promise<boolean> {
   const disk = join(context.tmp, "probe.img");
-  writeFileSync(disk, bootSector());
+  writeFileSync(disk, probeDisk());
   const cpu = kind === "kvm" ? ["-cpu", "host"] : [];
   try {
     const { code } = await context.exec(
-      [arch.qemu.system.name, ...arch.qemu.machine, "-accel", kind, ...cpu, "-m", "16", "-nodefaults", "-no-reboot", "-display", "none",
+      [arch.qemu.system.name, ...arch.qemu.machine, "-accel", kind, ...cpu, "-m", "64", "-nodefaults", "-no-reboot", "-display", "none",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-drive", `file=${disk.replaceAll(",", ",,")},format=raw,if=ide,readonly=off`],
       { ok: anyCode, timeout: probeLimit },
     );

@@ -72,10 +72,15 @@ const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code
 async function ssh(argv: Argv, context: Context, deadline: number, input?: string): Promise<{ readonly code: number; readonly stdout: string; readonly said: string }> {
   const log = join(context.tmp, "ssh.log");
   writeFileSync(log, "");
-  const result = await context.exec(argv, { stdout: "capture", ok: anyCode, timeout: Math.max(1000, deadline - Date.now()), ...(input === undefined ? {} : { input }) });
+  const options = { stdout: "capture", ok: anyCode, timeout: Math.max(1000, deadline - Date.now()), ...(input === undefined ? {} : { input }) } as const;
+  const result = await context.exec(argv, options).catch((error: unknown) => {
+    // Too long: the guest did not answer, which is a finding and not a fault of the host.
+    if (error instanceof ImgtaskError && error.code === "IMG3003") return { code: 255, stdout: "" };
+    throw error;
+  });
   const said = readFileSync(log, "utf8").split("\n").filter((line) => line.trim() !== "" && !line.startsWith("Warning: Permanently added")).join("\n");
   rmSync(log, { force: true });
-  return { ...result, said };
+  return { ...result, said: said || (Date.now() >= deadline ? "no answer within the time limit" : "") };
 }
 
 /**

@@ -157,6 +157,8 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
   if (firmware === "bios" && arch.grub.bios === undefined) throw bad(name, "firmware", firmware, `"uefi": ${arch.name} has no BIOS`);
   const expect: SystemExpectation = options.expect;
   const login = options.login as Login | undefined;
+  const medium = options.image.outputs.out.type;
+  if (medium === "iso" && login !== undefined) throw bad(name, "login", login, "none: an installer ISO has no login");
   checkExpectation(name, expect, login);
   const cpus = whole(name, "cpus", options.cpus ?? 2, 1, 64);
   const { directories } = expect;
@@ -174,7 +176,7 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
     inputs: { image: options.image.outputs.out },
     params: {
       name,
-      medium: options.image.outputs.out.type,
+      medium,
       arch: arch.name,
       firmware,
       memory: whole(name, "memory", options.memory ?? 1024, 64, 1 << 20),
@@ -263,7 +265,9 @@ async function look(machine: Running, context: Context, deadline: number): Promi
   if (params.ssh === undefined) return checks;
   const { passwordLogin } = params.ssh;
   // Last: a server may shut out for a while who fails to log in.
+  const answering = reachable || inside.some((check) => check.outcome !== "skipped");
   for (const user of passwordLogin || login.user === "root" ? [login.user] : [login.user, "root"]) {
+    reachable = answering; // One user's answer says nothing about another's.
     await timed(`password login is ${passwordLogin ? "offered" : "refused"} to "${user}"`, async () => {
       const result = await offeredMethods({ ...door, user }, context, deadline);
       const byPassword = "methods" in result && result.methods.some((method) => ["password", "keyboard-interactive", "none"].includes(method));
@@ -271,7 +275,6 @@ async function look(machine: Running, context: Context, deadline: number): Promi
       const found = "methods" in result ? `the server offers: ${result.methods.join(", ")}` : result.unknown;
       return { outcome: "failed", code: "IMG3506", expected: passwordLogin ? "password" : "neither password nor keyboard-interactive", found };
     });
-    reachable = true; // One user's answer says nothing about another's.
   }
   return checks;
 }
