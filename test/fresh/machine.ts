@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { freemem, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { debian } from "../../distros/debian.ts";
+import { aptSources } from "../rig/apt-sources.ts";
 
 const release = "bookworm";
 /** Bytes of memory that must be free for the machine to live in memory; a build and its tools take about half. */
@@ -24,15 +24,6 @@ export function obstacle(): string | undefined {
 
 function say(command: string, args: readonly string[]): string {
   return execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
-}
-
-/** Sources for apt: the host's own mirrors when its apt knows some, otherwise Debian's. */
-function aptSources(): readonly string[] {
-  const listed = say("apt-get", ["indextargets", "--format", "$(ORIGIN)\t$(LABEL)\t$(REPO_URI)", "Created-By: Packages"]).split("\n").map((line) => line.split("\t"));
-  return debian.releases[release].suites.map(({ suite, components, archive = debian.archive }) => {
-    const mirror = process.env[archive.mirrorEnv] ?? listed.find(([origin, label]) => origin === archive.origin && label === archive.label)?.[2] ?? archive.defaultMirror;
-    return `deb ${mirror} ${suite} ${components.join(" ")}`;
-  });
 }
 
 /** What a command in the machine left behind. */
@@ -94,7 +85,7 @@ export class FreshMachine implements AsyncDisposable {
     const inside = join(this.#place, "root");
     this.#outside(
       "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=ca-certificates", "--skip=check/empty", "--skip=cleanup/apt",
-      release, inside, ...aptSources(),
+      release, inside, ...aptSources(release),
     );
     for (const directory of ["dev", "sys"]) this.#outside("mount", "--rbind", `/${directory}`, join(inside, directory));
     this.#outside("mount", "-t", "proc", "proc", join(inside, "proc"));
