@@ -3,10 +3,12 @@
  * Knows nothing of targets.
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, closeSync, constants, openSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
+import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { delimiter, join, resolve as resolvePath } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ImgtaskError } from "./error.ts";
+import { guardGroup } from "./guard.ts";
 import type { Argv, ExecOptions, ExecResult } from "./target.ts";
 
 /** Where a command runs and what it may see. */
@@ -20,6 +22,8 @@ export interface Place {
 
 /** Milliseconds between SIGTERM and SIGKILL for a process group that is to end. */
 const grace = 5000;
+/** Milliseconds that what a finished command left running in its group has to end by itself. */
+const tail = 1000;
 const captureLimit = 64 * 1024 * 1024;
 
 /** Directories searched for executables: `PATH`, then the system directories that an ordinary user's `PATH` lacks. */
@@ -33,7 +37,7 @@ export function which(name: string, directories: readonly string[] = searchPath(
   for (const file of name.includes("/") ? [name] : directories.map((directory) => join(directory, name))) {
     try {
       accessSync(file, constants.X_OK);
-      return file;
+      if (statSync(file).isFile()) return file;
     } catch {
       // Try the next one.
     }
@@ -52,21 +56,53 @@ export function replay(argv: readonly string[], cwd: string, env: Readonly<Recor
   return [`cd ${quote(cwd)} &&`, ...added, ...argv.map(quote)].join(" ");
 }
 
-/** Ends a process group: first politely, then for good. Only ever a group that this module made. */
-function endGroup(child: ChildProcess): void {
-  const send = (name: NodeJS.Signals): void => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, name);
-    } catch {
-      // The group is gone already.
-    }
+/** Sends a signal to a process group that this module made; tells whether anything is left of it. */
+function signalGroup(id: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-id, name);
+    return true;
+  } catch (error) {
+    // EPERM: what is left runs as somebody else.
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** A command in a process group of its own. */
+export interface Group {
+  readonly child: ChildProcess;
+  /** Ends the group: first politely, then for good. */
+  readonly end: () => void;
+  /** Resolves when nothing of the group is left. What the command left running has a second to end by itself. */
+  readonly gone: Promise<void>;
+}
+
+/** Starts a command in a process group of its own, which ends when `signal` aborts, and when this process dies. */
+export function startGroup(file: string, args: readonly string[], options: SpawnOptions, signal: AbortSignal): Group {
+  const prefix = deathPrefix();
+  const child = spawn(prefix[0] ?? file, prefix.length > 0 ? [...prefix.slice(1), file, ...args] : [...args], { ...options, detached: true });
+  const { pid } = child;
+  if (pid === undefined) return { child, end: () => {}, gone: Promise.resolve() };
+  const release = guardGroup(pid);
+  let timer: NodeJS.Timeout | undefined;
+  let ending = false;
+  const end = (): void => {
+    ending = true;
+    signalGroup(pid, "SIGTERM");
+    timer ??= setTimeout(() => signalGroup(pid, "SIGKILL"), grace);
   };
-  send("SIGTERM");
-  const timer = setTimeout(() => send("SIGKILL"), grace);
-  child.once("close", () => {
+  signal.addEventListener("abort", end, { once: true });
+  const gone = new Promise<void>((resolve) => child.once("exit", () => resolve())).then(async () => {
+    const empty = async (wanted: () => boolean): Promise<void> => {
+      for (let waited = 0, step = 1; wanted() && waited < tail && signalGroup(pid, 0); waited += step, step = Math.min(50, step * 2)) await sleep(step);
+    };
+    await empty(() => !ending);
+    // Those that are killed take a moment to be gone.
+    if (signalGroup(pid, "SIGKILL")) await empty(() => true);
     clearTimeout(timer);
-    send("SIGKILL");
+    signal.removeEventListener("abort", end);
+    release();
   });
+  return { child, end, gone };
 }
 
 let pdeathsig: readonly string[] | undefined;
@@ -92,7 +128,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   const cwd = options.cwd ?? place.cwd;
   const env: Record<string, string> = {};
   for (const [key, value] of Object.entries({ ...place.env, ...options.env })) if (value !== undefined) env[key] = value;
-  const file = which(argv[0], searchPath(env));
+  const file = which(argv[0].includes("/") ? resolvePath(cwd, argv[0]) : argv[0], searchPath(env));
   if (file === undefined) {
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": not found`, {
       expected: `an executable in ${searchPath(env).join(":")}`,
@@ -103,22 +139,23 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   const stdout = options.stdout ?? "log";
   const outFd = typeof stdout === "object" ? openSync(stdout.file, "w", 0o644) : undefined;
   const started = Date.now();
-  const prefix = deathPrefix();
-  const child = spawn(prefix[0] ?? file, prefix.length > 0 ? [...prefix.slice(1), file, ...argv.slice(1)] : argv.slice(1), {
-    cwd,
-    env,
-    detached: true,
-    stdio: [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? place.logFd), place.logFd],
-  });
+  let group: Group;
+  try {
+    const stdio: SpawnOptions["stdio"] = [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? place.logFd), place.logFd];
+    group = startGroup(file, argv.slice(1), { cwd, env, stdio }, place.signal);
+  } catch (error) {
+    // Among others E2BIG, which is thrown at once.
+    if (outFd !== undefined) closeSync(outFd);
+    throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${(error as Error).message}`, { cause: error });
+  }
+  const { child } = group;
   const chunks: Buffer[] = [];
   let size = 0;
   let timedOut = false;
   let overflow = false;
-  const abort = (): void => endGroup(child);
-  place.signal.addEventListener("abort", abort, { once: true });
   const timer = options.timeout === undefined ? undefined : setTimeout(() => {
     timedOut = true;
-    endGroup(child);
+    group.end();
   }, options.timeout);
   try {
     const code = await new Promise<number>((resolve, reject) => {
@@ -128,7 +165,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
         if (size <= captureLimit) chunks.push(chunk);
         else if (!overflow) {
           overflow = true;
-          endGroup(child);
+          group.end();
         }
       });
       if (options.input !== undefined && child.stdin !== null) {
@@ -137,6 +174,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
       }
       child.once("close", (exit, signal) => resolve(exit ?? 128 + (signal === "SIGKILL" ? 9 : signal === "SIGTERM" ? 15 : 1)));
     });
+    await group.gone;
     if (place.signal.aborted) throw interrupted(argv[0]);
     const again = replay(argv, cwd, options.env);
     if (timedOut) {
@@ -160,7 +198,6 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${(error as Error).message}`, { cause: error });
   } finally {
     clearTimeout(timer);
-    place.signal.removeEventListener("abort", abort);
     if (outFd !== undefined) closeSync(outFd);
   }
 }
