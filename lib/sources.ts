@@ -6,9 +6,9 @@ import type { BigIntStats } from "node:fs";
 import { readdir, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { ExitCode, ImgtaskError } from "./error.ts";
+import { statOf } from "./files.ts";
 import type { SourceEntry } from "./fingerprint.ts";
 import type { StatCache } from "./stat-cache.ts";
-import { statOf } from "./store.ts";
 
 /** The bits of a mode that a recipe can see a difference in. */
 const octal = (stat: BigIntStats): string => (stat.mode & 0o7777n).toString(8).padStart(4, "0");

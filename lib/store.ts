@@ -4,11 +4,12 @@
  */
 import { type BigIntStats, constants } from "node:fs";
 import { chmod, copyFile, link, lstat, lutimes, mkdir, open, readdir, readFile, readlink, rename, rm, symlink, unlink, utimes } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Form } from "./artifact.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { ImgtaskError } from "./error.ts";
-import type { StatCache } from "./stat-cache.ts";
+import { holdsOnly, statOf, syncPath } from "./files.ts";
+import { identityOf, type StatCache } from "./stat-cache.ts";
 
 /** One entry of a stored tree, in code unit order of paths. */
 export interface TreeEntry {
@@ -33,31 +34,6 @@ export interface Stored {
 
 let serial = 0;
 const temporaryName = (): string => `.imgtask-${process.pid}-${serial++}`;
-
-/** Whether an error says that the file is not there. */
-function isMissing(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException;
-  return code === "ENOENT" || code === "ENOTDIR";
-}
-
-async function syncPath(path: string): Promise<void> {
-  const handle = await open(path, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** `lstat` with nanoseconds; `undefined` when nothing is there. */
-export async function statOf(path: string): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(path, { bigint: true });
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
-}
 
 /**
  * A store in a directory of its own.
@@ -93,6 +69,7 @@ export class Store {
       await unlink(path);
       return { digest, size, executable };
     }
+    if (identityOf(await lstat(path, { bigint: true })) !== identityOf(before)) throw unfinished(path);
     await mkdir(dirname(object), { recursive: true, mode: 0o700 });
     await chmod(path, executable ? 0o555 : 0o444);
     await utimes(path, 1, 1);
@@ -169,6 +146,14 @@ export class Store {
   async #intact(object: string, digest: Digest): Promise<boolean> {
     const stat = await statOf(object);
     return stat !== undefined && stat.isFile() && (await this.#cache.digest(object, stat)) === digest;
+  }
+
+  /** Entries of an object that may be the list of a tree or any other file. */
+  async #listOf(digest: Digest): Promise<readonly TreeEntry[] | undefined> {
+    const text = await readFile(this.objectPath(digest), "utf8").catch(() => "");
+    if (!text.startsWith('{"entries":[')) return undefined;
+    // A file that merely begins like one.
+    return this.tree(digest).catch(() => undefined);
   }
 
   /** Entries of a stored tree, or `undefined` when its list is missing or damaged. */
@@ -255,7 +240,7 @@ export class Store {
     if (entries === undefined) return false;
     const expected = new Map(entries.map((entry) => [entry.path, entry]));
     for (const entry of entries) if (!(await this.#entryMatches(entry, join(path, entry.path), merge))) return false;
-    return merge || (await onlyKnown(path, "", expected));
+    return merge || (await holdsOnly(path, expected));
   }
 
   async #entryMatches(entry: TreeEntry, path: string, merge: boolean): Promise<boolean> {
@@ -274,7 +259,19 @@ export class Store {
   async restore(digest: Digest, form: Form, path: string, merge: boolean): Promise<void> {
     await mkdir(dirname(path), { recursive: true });
     if (form === "tree" && merge) return this.#mergeTree(digest, path);
-    const temporary = join(dirname(path), temporaryName());
+    try {
+      await this.#restoreBy(join(this.#directory, "../tmp"), digest, form, path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+      // The project spreads over several file systems.
+      await this.#restoreBy(dirname(path), digest, form, path);
+    }
+  }
+
+  /** Lays an output out in `directory`, where a killed run's leftovers are found, and moves it to its place at once. */
+  async #restoreBy(directory: string, digest: Digest, form: Form, path: string): Promise<void> {
+    const temporary = join(directory, temporaryName());
+    await mkdir(directory, { recursive: true, mode: 0o700 });
     try {
       if (form === "file") {
         await this.#place(await this.#filePath(digest), temporary);
@@ -288,7 +285,12 @@ export class Store {
         const old = `${temporary}-old`;
         const stat = await statOf(path);
         if (stat !== undefined) await rename(path, old);
-        await rename(temporary, path);
+        try {
+          await rename(temporary, path);
+        } catch (error) {
+          if (stat !== undefined) await rename(old, path);
+          throw error;
+        }
         await rm(old, { recursive: true, force: true });
       }
     } catch (error) {
@@ -339,6 +341,11 @@ export class Store {
     for (const prefix of await readdir(this.#directory).catch(() => [])) {
       for (const name of await readdir(join(this.#directory, prefix)).catch(() => [])) {
         const path = join(this.#directory, prefix, name);
+        // Left by a process that was killed while it wrote: there is no other one, since the project is locked.
+        if (name.startsWith(".imgtask-") && !name.startsWith(`.imgtask-${process.pid}-`)) {
+          await rm(path, { force: true });
+          continue;
+        }
         const stat = await lstat(path).catch(() => undefined);
         if (stat !== undefined) yield { path, size: stat.size, used: Math.max(stat.atimeMs, stat.ctimeMs) };
       }
@@ -358,9 +365,7 @@ export class Store {
       // Only the lists of trees are small JSON objects; a big object is never one.
       const stat = await statOf(this.objectPath(digest));
       if (stat === undefined || stat.size > 64n * 1024n * 1024n) continue;
-      const text = await readFile(this.objectPath(digest), "utf8").catch(() => "");
-      if (!text.startsWith('{"entries":[')) continue;
-      for (const entry of (await this.tree(digest)) ?? []) {
+      for (const entry of (await this.#listOf(digest)) ?? []) {
         if (entry.digest !== undefined) kept.add(this.objectPath(entry.digest, (entry.mode & 0o111) !== 0));
       }
     }
@@ -380,19 +385,17 @@ export class Store {
   }
 }
 
-async function onlyKnown(root: string, relative: string, expected: ReadonlyMap<string, TreeEntry>): Promise<boolean> {
-  for (const entry of await readdir(join(root, relative), { withFileTypes: true })) {
-    const inner = relative === "" ? entry.name : `${relative}/${entry.name}`;
-    if (!expected.has(inner)) return false;
-    if (entry.isDirectory() && !(await onlyKnown(root, inner, expected))) return false;
-  }
-  return true;
-}
-
 function occupied(path: string): ImgtaskError {
   return new ImgtaskError("IMG3013", `Cannot put an output at "${path}"`, {
     expected: "a file, or nothing",
     found: "a directory",
     hint: "Move the directory away: imgtask does not remove what it has not made",
+  });
+}
+
+function unfinished(path: string): ImgtaskError {
+  return new ImgtaskError("IMG3015", `The output "${basename(path)}" was still being written when the recipe had ended`, {
+    expected: "outputs that nothing writes to any more",
+    hint: "Wait in the recipe for everything it starts",
   });
 }
