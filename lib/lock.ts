@@ -36,6 +36,7 @@ function waitForEnd(name: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(name);
     const done = (): void => {
+      signal.removeEventListener("abort", done);
       socket.destroy();
       resolve();
     };
@@ -63,7 +64,11 @@ export async function takeLock(
     const waiters = new Set<Socket>();
     const server = await tryListen(name, waiters);
     if (server !== undefined) {
-      writeFileSync(note, `process ${process.pid}, ${options.purpose}\n`, { mode: 0o600 });
+      try {
+        writeFileSync(note, `process ${process.pid}, ${options.purpose}\n`, { mode: 0o600 });
+      } catch {
+        // It only helps those who wait to know for whom.
+      }
       return {
         release: () =>
           new Promise((resolve) => {

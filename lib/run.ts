@@ -3,6 +3,7 @@
  * Unaware of the graph.
  * @module
  */
+import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +11,7 @@ import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
-import { run as runCommand } from "./process.ts";
+import { run as runCommand, searchPath, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
 import type { State } from "./state.ts";
@@ -106,15 +107,36 @@ export async function restoreOutput(declaration: Declaration, name: string, stor
   await state.store.restore(stored.digest, spec.form, path, spec.merge ?? false);
 }
 
+/** Milliseconds that a recipe has to notice that the run is over; longer than its commands have. */
+const patience = 8000;
+
+/** Calls a recipe; gives up waiting for one that does not end after the run was aborted. */
+async function untilAborted(recipe: Recipe, context: RunContext): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const { signal, target } = context;
+  let start = (): void => {};
+  const givenUp = new Promise<never>((_, reject) => {
+    start = () => {
+      timer = setTimeout(() => reject(new ImgtaskError("IMG3004", `"${target}" did not end when the run did`, { exitCode: 130 })), patience);
+    };
+  });
+  signal.addEventListener("abort", start, { once: true });
+  try {
+    await Promise.race([recipe(context), givenUp]);
+  } finally {
+    signal.removeEventListener("abort", start);
+    clearTimeout(timer);
+  }
+}
+
 async function callRecipe(recipe: Recipe, context: RunContext, declaration: Declaration): Promise<void> {
   try {
-    await recipe(context);
+    await untilAborted(recipe, context);
   } catch (error) {
-    if (isImgtaskError(error)) throw error.location === undefined ? error.at(declaration.location) : error;
-    const { message = String(error), code } = (error ?? {}) as NodeJS.ErrnoException;
+    if (isImgtaskError(error)) throw error.location === undefined ? ImgtaskError.prototype.at.call(error, declaration.location) : error;
+    const message = error instanceof Error ? error.message : String(error);
     throw new ImgtaskError("IMG3020", `The recipe of "${declaration.name}" failed: ${message.split("\n")[0]!}`, {
       cause: error,
-      ...(code === "ENOSPC" ? { hint: "The disk is full: free some space (`imgtask clean` removes what can be made again) and run again; nothing is lost" } : {}),
       ...(declaration.location === undefined ? {} : { location: declaration.location }),
     });
   }
@@ -203,13 +225,37 @@ function fill(value: unknown, paths: ReadonlyMap<string, string | readonly strin
 /** zx's `$` for the user's own recipes. Loaded only when one runs. */
 async function shell(cwd: string, env: NodeJS.ProcessEnv, logFd: number, signal: AbortSignal): Promise<RunContext["$"]> {
   const { $ } = await import("zx/core");
-  const bound = $({ cwd, env, signal, quiet: true, verbose: false, detached: true, shell: "bash", prefix: "set -euo pipefail;", stdio: ["ignore", "pipe", "pipe"] });
+  const bash = which("bash", searchPath(env)) ?? "bash";
   return async (pieces, ...args) => {
+    if (signal.aborted) throw new ImgtaskError("IMG3004", "A shell command was not begun because the run was ended", { exitCode: 130 });
+    let gone: Promise<void> = Promise.resolve();
+    let full: unknown;
+    // zx's own way to start and end commands knows no group that outlives its leader.
+    const start = (command: string, _arguments: readonly string[], options: SpawnOptions): ChildProcess => {
+      const group = startGroup(bash, ["-c", command], { ...options, shell: false }, signal);
+      gone = group.gone;
+      return group.child;
+    };
+    const bound = $({ cwd, env, quiet: true, verbose: false, shell: bash, prefix: "set -euo pipefail;", stdio: ["ignore", "pipe", "pipe"], spawn: start as unknown as typeof spawn });
     const running = bound(pieces, ...(args as never[]));
-    for (const stream of [running.stdout, running.stderr]) stream.on("data", (chunk: Buffer | string) => writeSync(logFd, String(chunk)));
+    for (const stream of [running.stdout, running.stderr]) {
+      stream.on("data", (chunk: Buffer | string) => {
+        try {
+          writeSync(logFd, String(chunk));
+        } catch (error) {
+          full ??= error;
+        }
+      });
+    }
     try {
-      return await running;
+      const finished = await running;
+      await gone;
+      if (full !== undefined) throw full as Error;
+      return finished;
     } catch (error) {
+      await gone;
+      if (error === full) throw error;
+      if (signal.aborted) throw new ImgtaskError("IMG3004", "A shell command was ended because the run was", { exitCode: 130, cause: error });
       const { exitCode, stderr } = error as { exitCode?: number | null; stderr?: string };
       const last = (stderr ?? "").trim().split("\n").at(-1) ?? "";
       throw new ImgtaskError("IMG3002", `A shell command failed: ${last === "" ? pieces.join("…").trim() : last}`, {

@@ -5,6 +5,7 @@
  */
 import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
+import { fullDisk } from "./full-disk.ts";
 import type { Listener, Outcome, Result } from "./event.ts";
 import { closure } from "./graph.ts";
 import type { Loaded } from "./load.ts";
@@ -77,7 +78,10 @@ class Schedule {
     const settled = new Promise<void>((resolve) => (this.#settled = resolve));
     for (const name of this.#order) if (this.#waiting.get(name) === 0) this.#ready(name);
     this.#advance();
+    // A recipe that waits for something no timer or handle stands for must not let the process end under it.
+    const alive = setInterval(() => {}, 3_600_000);
     await settled;
+    clearInterval(alive);
     signal.removeEventListener("abort", abort);
     for (const name of this.#order) {
       if (this.#outcomes.has(name)) continue;
@@ -218,7 +222,9 @@ class Schedule {
       this.#options.on({ type: "target cancelled", target: name });
       return;
     }
-    const known = isImgtaskError(error) ? error : new ImgtaskError("IMG3020", `"${name}" failed: ${(error as Error).message}`, { cause: error });
+    const known =
+      fullDisk(error, this.#state.project.state) ??
+      (isImgtaskError(error) ? error : new ImgtaskError("IMG3020", `"${name}" failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error }));
     const located = known.location === undefined && declaration.location !== undefined ? ImgtaskError.prototype.at.call(known, declaration.location) : known;
     this.#failure ??= located;
     this.#outcomes.set(name, "failed");

@@ -2,7 +2,7 @@
  * What imgtask remembers of a project, opened together: store, records, stat cache, tool versions.
  * @module
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Digest } from "./digest.ts";
 import { ExitCode, ImgtaskError } from "./error.ts";
@@ -55,7 +55,8 @@ export function prepareState(project: Project): void {
   mkdirSync(join(project.state, "tmp"), { recursive: true, mode: 0o700 });
   mkdirSync(join(project.state, "logs"), { recursive: true, mode: 0o700 });
   mkdirSync(join(project.state, "store"), { recursive: true, mode: 0o700 });
-  writeFileSync(join(project.state, ".gitignore"), "*\n");
+  const ignore = join(project.state, ".gitignore");
+  if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
 }
 
 /** Writes what changed in the caches. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { ExitCode, isImgtaskError } from "../error.ts";
+import { ExitCode, ImgtaskError, isImgtaskError } from "../error.ts";
 import type { CommandContext } from "./context.ts";
 import { type Options, parseOptions } from "./options.ts";
 
@@ -59,6 +59,8 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
 /** Runs the command line and tells the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const controller = new AbortController();
+  // Modes of what recipes make must not depend on who runs them.
+  process.umask(0o022);
   let interrupts = 0;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     // Kept for the whole life: a second signal must not cut off the clean-up that the first began, a third may.
@@ -68,6 +70,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     });
   }
   let options: Options | undefined;
+  let stray: { readonly error: unknown } | undefined;
+  // A promise that a recipe forgot to wait for: its failure ends the run in order, with words instead of a stack.
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error: unknown) => {
+      if (stray === undefined) stray = { error };
+      controller.abort("SIGTERM");
+    });
+  }
   try {
     options = parseOptions(argv);
     const cwd = resolve(options.directory ?? ".");
@@ -95,8 +105,17 @@ export async function main(argv: readonly string[]): Promise<number> {
       },
     };
     const code = await dispatch(options, context);
-    return controller.signal.aborted && code === ExitCode.ok ? ExitCode.interrupted : code;
-  } catch (error) {
+    if (stray !== undefined) {
+      const { error } = stray as { readonly error: unknown };
+      throw isImgtaskError(error) ? error : new ImgtaskError("IMG3022", `Something failed that nothing waited for: ${error instanceof Error ? error.message : String(error)}`, {
+        hint: "Await every promise in recipes and in the imagefile",
+        cause: error,
+      });
+    }
+    return controller.signal.aborted && code === ExitCode.ok ? (controller.signal.reason === "SIGINT" ? ExitCode.interrupted : ExitCode.terminated) : code;
+  } catch (caught) {
+    const { fullDisk } = await import("../full-disk.ts");
+    const error = fullDisk(caught, undefined) ?? caught;
     const { errorData, formatError } = await import("../report/error.ts");
     const cwd = process.cwd();
     if (options?.json === true) process.stdout.write(`${JSON.stringify({ error: errorData(error, cwd) })}\n`);
