@@ -121,9 +121,9 @@ function checkKey(code: string, what: string, title: string, known: Readonly<Rec
 
 /**
  * Checks and freezes a distribution; keeps the names of releases and architectures for the type checker.
- * Its functions refuse releases (IMG2201) and architectures (IMG2202) that it does not have.
+ * Its functions refuse releases (IMG2102) and architectures (IMG2103) that it does not have.
  *
- * @throws {ImgtaskError} IMG2203 when a pinned fingerprint is not a full one in upper case.
+ * @throws {ImgtaskError} IMG2104 when a pinned fingerprint is not a full one in upper case.
  *
  * @example see `distros/debian.ts`
  */
@@ -132,13 +132,13 @@ export function defineDistro<const Name extends string, const R extends string, 
 ): Distro<Name, R, A> {
   const bad = distro.keys.fingerprints.find((fingerprint) => !/^([0-9A-F]{40}|[0-9A-F]{64})$/.test(fingerprint));
   if (bad !== undefined || distro.keys.fingerprints.length === 0) {
-    throw new ImgtaskError("IMG2203", `${distro.title} pins no usable key`, {
+    throw new ImgtaskError("IMG2104", `${distro.title} pins no usable key`, {
       expected: "fingerprints of 40 or 64 hex digits, upper case",
       found: bad === undefined ? "none" : `"${bad}"`,
       exitCode: ExitCode.usage,
     });
   }
-  const checkArch = (arch: A): void => checkKey("IMG2202", "architecture", distro.title, distro.architectures, arch);
+  const checkArch = (arch: A): void => checkKey("IMG2103", "architecture", distro.title, distro.architectures, arch);
   return Object.freeze({
     ...distro,
     bootPackages(arch: A, machine: Machine): readonly string[] {
@@ -146,7 +146,7 @@ export function defineDistro<const Name extends string, const R extends string, 
       return distro.bootPackages(arch, machine);
     },
     installer(options: { readonly release: R; readonly arch: A }): Media {
-      checkKey("IMG2201", "release", distro.title, distro.releases, options.release);
+      checkKey("IMG2102", "release", distro.title, distro.releases, options.release);
       checkArch(options.arch);
       return distro.installer(options);
     },

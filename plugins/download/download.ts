@@ -110,7 +110,7 @@ async function run(context: RunContext): Promise<void> {
  *
  * @param name what follows `download:` in the target's name.
  * @param media from a distribution: `debian.installer({ release: "bookworm", arch: "x86_64" })`.
- * @throws {ImgtaskError} when run: IMG5001 to IMG5009, IMG4020, IMG4021 and IMG2301, see README.md ("Errors").
+ * @throws {ImgtaskError} when run: IMG5001 to IMG5009, IMG4020, IMG4021 and IMG2105, see README.md ("Errors").
  *
  * @example
  * ```ts

@@ -20,7 +20,7 @@ export function printable(text: string, limit = 200): string {
 /**
  * Checks a mirror that a person named and brings it into normal form: no slash at the end.
  *
- * @throws {ImgtaskError} IMG2301 when it is no `http:`, `https:` or `file:` URL.
+ * @throws {ImgtaskError} IMG2105 when it is no `http:`, `https:` or `file:` URL.
  */
 export function checkMirror(url: string, origin: string): string {
   let parsed: URL | undefined;
@@ -32,7 +32,7 @@ export function checkMirror(url: string, origin: string): string {
   if (parsed !== undefined && ["http:", "https:", "file:"].includes(parsed.protocol) && parsed.search === "" && parsed.hash === "") {
     return url.replace(/\/+$/, "");
   }
-  throw new ImgtaskError("IMG2301", `Bad mirror in ${origin}`, {
+  throw new ImgtaskError("IMG2105", `Bad mirror in ${origin}`, {
     expected: `an http:, https: or file: URL without "?" and "#", such as "http://mirror.example.org/debian"`,
     found: `"${printable(redact(url))}"`,
     exitCode: ExitCode.usage,
@@ -46,7 +46,7 @@ export function checkMirror(url: string, origin: string): string {
  * The target must declare `archive.mirrorEnv` in its `env`. Sources of apt are matched by the `Origin:` and
  * `Label:` of the lists that `apt-get update` left on the host.
  *
- * @throws {ImgtaskError} IMG2301 when the environment variable is no usable URL.
+ * @throws {ImgtaskError} IMG2105 when the environment variable is no usable URL.
  *
  * @example
  * ```ts

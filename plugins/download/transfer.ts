@@ -189,6 +189,7 @@ async function copy(what: Transfer, state: State, context: Context): Promise<voi
   if (status === undefined || !status.isFile()) {
     throw new ImgtaskError("IMG5004", `${what.url} is not there`, { expected: "a file", hint: `${what.mirrorEnv} names another mirror` });
   }
+  if (state.written > 0) await restart(state);
   await store(what, state, createReadStream(path, { signal: context.signal }), context);
   if (what.expected !== undefined && state.written < what.expected.size) throw short(what, state, undefined);
 }

@@ -127,9 +127,9 @@ for (const name of names) {
       const release = Object.keys(distro.releases)[0]!, arch = Object.keys(distro.architectures)[0]!;
       for (const asked of ["vax", "toString", "__proto__"]) {
         const message = new RegExp(`^${distro.title.replace(/[^A-Za-z0-9]/g, "\\$&")} has no architecture "${asked}"$`);
-        assert.throws(() => distro.installer({ release, arch: asked }), { code: "IMG2202", exitCode: 2, message });
-        assert.throws(() => distro.bootPackages(asked, lab), { code: "IMG2202", exitCode: 2, message });
-        assert.throws(() => distro.installer({ release: asked, arch }), { code: "IMG2201", exitCode: 2, found: `"${asked}"`, expected: new RegExp(release) });
+        assert.throws(() => distro.installer({ release, arch: asked }), { code: "IMG2103", exitCode: 2, message });
+        assert.throws(() => distro.bootPackages(asked, lab), { code: "IMG2103", exitCode: 2, message });
+        assert.throws(() => distro.installer({ release: asked, arch }), { code: "IMG2102", exitCode: 2, found: `"${asked}"`, expected: new RegExp(release) });
       }
     });
   });

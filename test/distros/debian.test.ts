@@ -33,18 +33,18 @@ describe("Debian", () => {
   });
   it("does not let an unknown release or architecture compile", () => {
     // @ts-expect-error There is no such release.
-    assert.throws(() => debian.installer({ release: "buster", arch: "x86_64" }), { code: "IMG2201" });
+    assert.throws(() => debian.installer({ release: "buster", arch: "x86_64" }), { code: "IMG2102" });
     // @ts-expect-error Not an architecture that Debian is built for here.
-    assert.throws(() => debian.installer({ release: "bookworm", arch: "riscv64" }), { code: "IMG2202" });
+    assert.throws(() => debian.installer({ release: "bookworm", arch: "riscv64" }), { code: "IMG2103" });
     // @ts-expect-error The distribution's own name is no name for an imagefile.
-    assert.throws(() => debian.bootPackages("amd64", machine({ hostname: "a" })), { code: "IMG2202" });
+    assert.throws(() => debian.bootPackages("amd64", machine({ hostname: "a" })), { code: "IMG2103" });
   });
 });
 
 describe("defineDistro", () => {
   it("refuses keys that are pinned by less than their whole fingerprint", () => {
     for (const fingerprints of [[], ["B7C5D7D6350947F8"], ["b8b80b5b623eab6ad8775c45b7c5d7d6350947f8"]]) {
-      assert.throws(() => defineDistro({ ...debian, keys: { ...debian.keys, fingerprints } }), { code: "IMG2203", exitCode: 2 });
+      assert.throws(() => defineDistro({ ...debian, keys: { ...debian.keys, fingerprints } }), { code: "IMG2104", exitCode: 2 });
     }
   });
 });

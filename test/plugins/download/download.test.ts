@@ -144,7 +144,7 @@ describe("download refuses", () => {
     const error = await refused("IMG5001", 75, /cannot be reached/, "http://127.0.0.1:9/debian");
     assert.match(`${error.message} ${error.hint}`, /127\.0\.0\.1:9.*IMGTASK_TEST_MIRROR=/);
   });
-  it("a mirror that is no URL", () => refused("IMG2301", 2, /Bad mirror in IMGTASK_TEST_MIRROR/, "127.0.0.1/debian").then(() => {}));
+  it("a mirror that is no URL", () => refused("IMG2105", 2, /Bad mirror in IMGTASK_TEST_MIRROR/, "127.0.0.1/debian").then(() => {}));
   it("a mirror without the suite", () => withServer(new Map(), async (server) => void (await refused("IMG5004", 1, /dists\/wheel\/InRelease is not there/, server.url))));
   it("a login page in the place of InRelease", () => withServer(makeArchive(deb, sign), async (server) => {
     server.files.set("dists/wheel/InRelease", Buffer.from("<html><body>Welcome to our hotel</body></html>"));

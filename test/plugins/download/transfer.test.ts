@@ -261,7 +261,7 @@ describe("mirrors", () => {
     assert.equal(checkMirror("https://mirror.example.org/debian//", "X"), "https://mirror.example.org/debian");
     assert.equal(checkMirror("file:///srv/mirror", "X"), "file:///srv/mirror");
     for (const bad of ["mirror.example.org", "ftp://mirror.example.org", "http://x/?a=b", "http://", "/srv/mirror"]) {
-      assert.throws(() => checkMirror(bad, "IMGTASK_TEST_MIRROR"), { code: "IMG2301", exitCode: 2 }, bad);
+      assert.throws(() => checkMirror(bad, "IMGTASK_TEST_MIRROR"), { code: "IMG2105", exitCode: 2 }, bad);
     }
   });
   it("are shown without credentials and control characters", () => {

@@ -3,7 +3,8 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { it } from "node:test";
 import { debian } from "../../../distros/debian.ts";
@@ -14,6 +15,9 @@ import { runRecipe } from "../../rig/recipe.ts";
 it("Debian's installer comes from the mirror and is genuine", { timeout: 300_000 }, async () => {
   const media = download("real", debian.installer({ release: "bookworm", arch: "x86_64" }));
   verify("real", { media, trust: debian.keys });
+  // The rig leaves the directory of a failed run behind for people to look at.
+  const temporary = mkdtempSync(join(tmpdir(), "imgtask-real-test-"));
+  process.env["TMPDIR"] = temporary;
   const downloaded = await runRecipe("download:real");
   const verified = await runRecipe("verify:real", { "inputs.media": downloaded.outputs["out"]! });
   try {
@@ -32,5 +36,6 @@ it("Debian's installer comes from the mirror and is genuine", { timeout: 300_000
   } finally {
     downloaded.dispose();
     verified.dispose();
+    rmSync(temporary, { recursive: true, force: true });
   }
 });
