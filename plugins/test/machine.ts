@@ -4,10 +4,9 @@
  * @module
  */
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { writeFile } from "node:fs/promises";
 import { type Arch, type Argv, type HostFile, ImgtaskError, type RunContext } from "../../lib/mod.ts";
 import type { Acceleration } from "./accel.ts";
 import type { ImageFormat } from "./image.ts";
@@ -166,7 +165,10 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
     await qmp.execute("qmp_capabilities");
     const sshPort = await forwardedPort(qmp);
     const started = Date.now();
-    await qmp.execute("cont");
+    // A guest that resets at once takes the emulator, and its answer, with it: that is for the checks to find.
+    await qmp.execute("cont").catch((error: unknown) => {
+      if (qmp?.stopped === undefined && ended === undefined && !context.signal.aborted) context.log(`No answer to "cont": ${String(error)}`);
+    });
     const control = qmp;
     return {
       console: screen,

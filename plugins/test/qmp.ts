@@ -29,6 +29,9 @@ export async function connectSoon(path: string, milliseconds: number, signal: Ab
   }
 }
 
+/** Milliseconds that an emulator gets to answer; a busy host is slow, a hung emulator is for ever. */
+const patience = 30_000;
+
 interface Waiting {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -81,7 +84,14 @@ export class Qmp {
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       if (this.#socket.destroyed) return reject(new ImgtaskError("IMG3502", "The emulator is gone"));
-      this.#waiting.set(id, { resolve, reject });
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new ImgtaskError("IMG3502", `The emulator did not answer "${command}" within ${patience / 1000} s`));
+      }, patience);
+      this.#waiting.set(id, {
+        resolve: (value) => (clearTimeout(timer), resolve(value)),
+        reject: (error) => (clearTimeout(timer), reject(error)),
+      });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
     });
   }
