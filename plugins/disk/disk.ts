@@ -3,7 +3,6 @@
  * Knows no distribution; needs neither root, loop devices nor mounts on the host.
  * @module
  */
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { type Artifact, ExitCode, hostFile, ImgtaskError, type Machine, output, type OutputSpec, type Requirement, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
@@ -124,8 +123,8 @@ export function disk<const Name extends string, A extends string>(name: Name, op
         size,
         boot,
         machine,
-        // From the name alone: an image built anew of other content replaces the old one and may keep its identifiers.
-        ids: identifiersOf(context.target, params.rootType),
+        // Not from the content: an image that was built anew replaces the old one, and keeps its identifiers.
+        ids: { ...identifiers(`${context.target}\0${machine.hostname}`) },
         rootType,
         grub,
         console,
@@ -135,8 +134,4 @@ export function disk<const Name extends string, A extends string>(name: Name, op
     },
   });
   return Object.freeze({ ...made, arch: from.arch });
-}
-
-function identifiersOf(name: string, rootType: string): Record<string, string> {
-  return { ...identifiers(createHash("sha256").update(`${name}\0${rootType}`).digest("hex")) };
 }
