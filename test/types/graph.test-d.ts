@@ -81,7 +81,7 @@ const own = target("report:sizes", {
     await exec(["du", "-h", inputs.vm, ...inputs.all], { stdout: { file: outputs.out } });
     await $`echo ${env["REPORT"]} ${params.unit}`;
     // @ts-expect-error no such input
-    inputs.wm;
+    void inputs.wm;
     // @ts-expect-error argv is a list, never a shell string
     await exec("du -h");
     return undefined as unknown as In & Path & Glob & Deep & Outs & void;
