@@ -216,7 +216,7 @@ function directoriesOf({ list, from, sample }: NonNullable<Params["directories"]
 }
 
 /** Looks at everything in turn; what cannot be reached any more is skipped. */
-async function look(machine: Running, context: Context, deadline: number): Promise<readonly Check[]> {
+async function look(machine: Running, questions: Questions, context: Context, deadline: number): Promise<readonly Check[]> {
   const { params, signal } = context;
   const checks: Check[] = [];
   let reachable = true;
@@ -244,12 +244,6 @@ async function look(machine: Running, context: Context, deadline: number): Promi
     const found = await banner(machine.sshPort, deadline, signal, () => machine.ended() !== undefined);
     return found === undefined ? { outcome: "failed", code: "IMG3505", expected: "an SSH server on port 22 of the guest", found: why() } : { outcome: "passed" };
   });
-  const questions: Questions = {
-    services: params.services,
-    files: params.files,
-    directories: params.directories === undefined ? [] : [directoriesOf(params.directories)],
-    commands: params.commands,
-  };
   const door = { port: machine.sshPort, user: login.user };
   let inside: readonly Check[] = judge(questions, readAnswers("")).map(({ name }) => ({ name, outcome: "skipped" }));
   await timed(`key opens a session for "${login.user}"`, async () => {
@@ -296,11 +290,18 @@ async function bootAndCheck(context: Context): Promise<void> {
   const medium = params.medium === "iso" ? { type: "iso" as const, path: inputs.image } : { type: "disk" as const, path: inputs.image, format: await inspectImage(inputs.image) };
   const acceleration = await accelerationFor(arch, context);
   context.log(`Booting with ${acceleration.kind.toUpperCase()}: ${acceleration.reason}`);
+  // Before the boot: a bad list need not wait for it.
+  const questions: Questions = {
+    services: params.services,
+    files: params.files,
+    directories: params.directories === undefined ? [] : [directoriesOf(params.directories)],
+    commands: params.commands,
+  };
   const { firmware, memory, cpus, timeout } = params;
   const machine = await powerOn({ arch, acceleration, medium, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
   let checks: readonly Check[] = [];
   try {
-    checks = await look(machine, context, machine.started + timeout * 1000);
+    checks = await look(machine, questions, context, machine.started + timeout * 1000);
     await machine.screenshot(outputs.screenshot).catch((error: Error) => context.log(`No screenshot: ${error.message}`));
   } catch (error) {
     if (!signal.aborted) await machine.screenshot(outputs.screenshot).catch(() => {});
