@@ -123,4 +123,32 @@ describe("the imagefile of the repository", { timeout: 25 * minutes }, () => {
     execFileSync("sha256sum", ["--check", "--strict", "SHA256SUMS"], { cwd: project.path("artifacts/release"), stdio: "ignore" });
     assert.match((await imgtask("publish:release")).stderr, /Nothing to do/);
   });
+
+  test("a wrong expectation fails the test, names what is there instead, and keeps what there is to look at", async () => {
+    project.write(
+      "imagefile.ts",
+      `${project.read("imagefile.ts")}
+test("wrong", {
+  image: labDisk,
+  login,
+  expect: {
+    ssh: { passwordLogin: true },
+    services: ["ssh", "nonesuch"],
+    files: [{ path: "/etc/sudoers.d/devops", mode: 0o644 }, { path: "/etc/nothing" }],
+    commands: [{ run: ["false"] }, { run: ["echo", "two words"], stdout: "two  words" }],
+  },
+});
+`,
+    );
+    const result = await imgtask("test:wrong");
+    assert.deepEqual([result.code, result.ran], [1, ["test:wrong"]], result.stderr);
+    assert.match(result.stderr, /IMG3506/);
+    for (const wrong of [/nonesuch/, /sudoers\.d\/devops.*\n?.*(440|644)/, /\/etc\/nothing/, /false/, /password/]) assert.match(result.stderr, wrong);
+    assert.match(result.stderr, /imagefile\.ts:\d+/);
+    const report = project.read("logs/test-wrong/junit.xml");
+    assert.match(report, /failures="6"/);
+    assert.match(project.read("logs/test-wrong/console.log"), /lab login:/);
+    assert.equal(readFileSync(project.path("logs/test-wrong/screen.png")).subarray(1, 4).toString(), "PNG");
+    assert.ok(!project.exists("artifacts/test/wrong"), "a failed test leaves no artifacts");
+  });
 });
