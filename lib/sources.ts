@@ -73,7 +73,10 @@ export async function globEntries(project: string, patterns: readonly string[], 
   return entries;
 }
 
-/** Paths that match, relative to the project, in code unit order. State and outputs of imgtask never match. */
+/**
+ * Paths that match, relative to the project, in code unit order. State of imgtask never matches, nor do symbolic
+ * links; and no `*` matches a line break in a name. A recipe is given these paths and no others.
+ */
 export async function globPaths(project: string, patterns: readonly string[]): Promise<readonly string[]> {
   const { globby } = await import("globby");
   const found = await globby([...patterns], { cwd: project, dot: true, onlyFiles: true, followSymbolicLinks: false, expandDirectories: false, ignore: [".imgtask/**"] });

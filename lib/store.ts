@@ -25,10 +25,9 @@ export interface TreeEntry {
   readonly to?: string;
 }
 
-/** What was put into the store. */
+/** What was put into the store; `size` in bytes of all its files. */
 export interface Stored {
   readonly digest: Digest;
-  /** Bytes of all its files. */
   readonly size: number;
 }
 
@@ -336,7 +335,7 @@ export class Store {
     }
   }
 
-  /** Digests of every object, with its size and the time of its last use in milliseconds. */
+  /** Every object, with its size and the time of its last use in milliseconds. */
   async *objects(): AsyncIterable<{ readonly path: string; readonly size: number; readonly used: number }> {
     for (const prefix of await readdir(this.#directory).catch(() => [])) {
       for (const name of await readdir(join(this.#directory, prefix)).catch(() => [])) {

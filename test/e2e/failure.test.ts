@@ -1,0 +1,81 @@
+/**
+ * What a failing recipe leaves: no record, no output, one clear error; and the next run goes on where it can.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { test, type TestContext } from "node:test";
+import { note, preamble, processesWith, TestProject } from "../rig/project.ts";
+
+function project(t: TestContext, recipe: string, more = ""): TestProject {
+  const made = new TestProject({
+    "imagefile.ts": `${preamble}const bad = target("make:bad", { outputs: { out: output("file", "text", { path: "artifacts/bad" }) },
+  async run({ target, outputs, exec, $, tmp, signal }) { ${note} ${recipe} } });
+const after = target("make:after", { inputs: { bad }, outputs: { out: "file" }, run({ target, outputs }) { ${note} writeFileSync(outputs.out, ""); } });
+const free = target("make:free", { outputs: { out: "file" }, run({ target, outputs }) { ${note} writeFileSync(outputs.out, ""); } });
+${more}export default group("all", [bad, after, free]);\n`,
+  });
+  t.after(() => made.eject());
+  return made;
+}
+
+const cases: readonly (readonly [string, string, RegExp])[] = [
+  ["a thrown error", `throw new Error("broken by design");`, /IMG3020.*broken by design/],
+  ["a thrown string", `throw "just text";`, /IMG3020.*just text/],
+  ["undefined thrown", `throw undefined;`, /IMG3020.*undefined/],
+  ["null thrown", `throw null;`, /IMG3020.*null/],
+  ["an object thrown", `throw { message: 5 };`, /IMG3020/],
+  ["a promise nobody waits for", `void Promise.reject(new Error("astray")); await new Promise((r) => setTimeout(r, 300)); writeFileSync(outputs.out, "");`, /IMG3022.*astray/],
+  ["a throw in a timer", `setTimeout(() => { throw new Error("astray"); }, 10); await new Promise((r) => setTimeout(r, 300)); writeFileSync(outputs.out, "");`, /IMG3022.*astray/],
+  ["no output made", ``, /IMG3010[^]*expected a file[^]*found    nothing/],
+  ["a directory instead of a file", `await exec(["mkdir", outputs.out]);`, /IMG3010[^]*a directory/],
+  ["a failing command", `await exec(["sh", "-c", "exit 9"]);`, /IMG3002[^]*exit code 9[^]*by hand: cd /],
+  ["a failing shell command", "await $`echo 'why it failed' >&2; false`;", /IMG3002[^]*why it failed[^]*exit code 1/],
+  ["a failure in the middle of a pipe", "await $`false | cat`; writeFileSync(outputs.out, '');", /IMG3002[^]*exit code 1/],
+  ["a missing program", `await exec(["no-such-program"]);`, /IMG3001.*no-such-program/],
+];
+
+for (const [what, recipe, expected] of cases) {
+  test(what, async (t) => {
+    const made = project(t, recipe);
+    const { code, stdout, stderr } = await made.imgtask("run", "make:bad", "make:after");
+    assert.equal(code, 1, stderr);
+    assert.match(stdout + stderr, expected);
+    assert.doesNotMatch(stderr, /^ {4}at /m, "no stack trace");
+    assert.equal(made.exists("artifacts/bad"), false);
+    assert.deepEqual(made.ran(), ["make:bad"]);
+    await made.imgtask("run", "make:bad");
+    assert.deepEqual(made.ran(), ["make:bad"], "a failure is not recorded");
+  });
+}
+
+test("with --keep-going what does not depend on the failure is finished, and stays finished", async (t) => {
+  const made = project(t, `throw new Error("no");`);
+  assert.equal((await made.imgtask("run", "-k")).code, 1);
+  assert.deepEqual(made.ran(), ["make:bad", "make:free"]);
+  assert.equal((await made.imgtask("run", "-k")).code, 1);
+  assert.deepEqual(made.ran(), ["make:bad"]);
+});
+
+test("what a recipe leaves running in the background is ended", async (t) => {
+  const mark = `mark-${Math.random()}`;
+  const made = project(t, `await exec(["sh", "-c", "sleep 300 & exit 0"], { env: { MARK: "${mark}" } }); await $\`env MARK=${mark} sleep 300 & true\`; writeFileSync(outputs.out, "");`);
+  assert.equal((await made.imgtask("run", "make:bad")).code, 0);
+  assert.deepEqual(processesWith(mark), []);
+});
+
+test("an output that cannot be put in its place is an error, and nothing in the way is removed", async (t) => {
+  const made = project(t, `writeFileSync(outputs.out, "new");`);
+  made.write("artifacts/bad/mine", "mine");
+  const { code, stderr } = await made.imgtask("run", "make:bad");
+  assert.equal(code, 1);
+  assert.match(stderr, /IMG3013[^]*found    a directory/);
+  assert.equal(made.read("artifacts/bad/mine"), "mine");
+  made.rm("artifacts/bad");
+  assert.equal((await made.imgtask("run", "make:bad")).code, 0);
+  assert.equal(made.read("artifacts/bad"), "new");
+});
+
+test("a group without members is nothing to do", async (t) => {
+  const made = project(t, "", `group("none", []);\n`);
+  assert.equal((await made.imgtask("run", "none")).code, 0);
+});

@@ -1,0 +1,162 @@
+/**
+ * What makes targets run again and what does not: exactly those that can see a change.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { appendFileSync, chmodSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { test, type TestContext } from "node:test";
+import { note, preamble, TestProject } from "../rig/project.ts";
+
+const imagefile = `${preamble}import { shout } from "./helper.ts";
+const one = target("make:one", {
+  inputs: { file: source("one.txt"), link: source("linked.txt") }, env: ["LEVEL"],
+  outputs: { out: output("file", "text", { path: "artifacts/one.txt" }) },
+  run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, shout(readFileSync(inputs.file, "utf8").trim()) + readFileSync(inputs.link, "utf8")); },
+});
+const two = target("make:two", {
+  inputs: { one, glob: source.glob("conf/**") }, params: { size: 1 },
+  outputs: { out: output("tree", "tree", { path: "artifacts/two" }) },
+  async run({ target, inputs, outputs, exec }) { ${note} await exec(["mkdir", outputs.out]); await exec(["cp", inputs.one, ...inputs.glob, outputs.out]); },
+});
+const three = target("make:three", {
+  inputs: { dir: source("dir") }, outputs: { out: output("file", "text", { path: "artifacts/three.txt" }) },
+  async run({ target, inputs, outputs, exec }) { ${note} await exec(["find", inputs.dir, "-printf", "%P %m %l\\n"], { stdout: { file: outputs.out } }); },
+});
+export default group("all", [two, three]);
+`;
+
+function project(t: TestContext): TestProject {
+  const made = new TestProject({
+    "imagefile.ts": imagefile,
+    "helper.ts": `export const shout = (text: string): string => text.toUpperCase();\n`,
+    "one.txt": "one", "real.txt": "real", "conf/a": "a", "conf/sub/b": "b", "dir/x": "x", "other.txt": "not read",
+  });
+  symlinkSync("real.txt", made.path("linked.txt"));
+  symlinkSync("x", made.path("dir/l"));
+  t.after(() => made.eject());
+  return made;
+}
+
+async function build(made: TestProject, ...argv: readonly string[]): Promise<readonly string[]> {
+  const { code, stderr } = await made.imgtask("run", ...argv);
+  assert.equal(code, 0, stderr);
+  return made.ran();
+}
+
+const all = ["make:one", "make:three", "make:two"];
+
+test("what did not change does not run; what changed runs, with what depends on it, and nothing else", { timeout: 120_000 }, async (t) => {
+  const made = project(t);
+  assert.deepEqual(await build(made), all);
+  assert.deepEqual(await build(made), []);
+  assert.equal(made.read("artifacts/one.txt"), "ONEreal");
+  const steps: readonly (readonly [string, () => void, readonly string[]])[] = [
+    ["touch", () => utimesSync(made.path("one.txt"), 1, 1), []],
+    ["file not read", () => made.write("other.txt", "new"), []],
+    ["same bytes written anew", () => { rmSync(made.path("one.txt")); made.write("one.txt", "one"); }, []],
+    ["edit", () => made.write("one.txt", "uno"), ["make:one", "make:two"]],
+    ["edit with the old time stamp and size", () => { made.write("one.txt", "due"); utimesSync(made.path("one.txt"), 1, 1); }, ["make:one", "make:two"]],
+    ["edit that makes the same output: early cutoff", () => made.write("one.txt", "DUE"), ["make:one"]],
+    ["edit behind a symbolic link", () => made.write("real.txt", "REAL"), ["make:one", "make:two"]],
+    ["file added under a glob", () => made.write("conf/new", "n"), ["make:two"]],
+    ["file removed under a glob", () => made.rm("conf/sub/b"), ["make:two"]],
+    ["odd names under a glob", () => made.write("conf/-e ü €'\"$(x)", "n"), ["make:two"]],
+    ["odd names in a directory", () => made.write("dir/-new\nline ü", "n"), ["make:three"]],
+    ["file added to a directory", () => made.write("dir/y", ""), ["make:three"]],
+    ["mode", () => chmodSync(made.path("dir/x"), 0o700), ["make:three"]],
+    ["where a link in a directory points", () => { made.rm("dir/l"); symlinkSync("y", made.path("dir/l")); }, ["make:three"]],
+    ["option", () => made.write("imagefile.ts", imagefile.replace("size: 1", "size: 2")), all],
+    ["helper module", () => made.write("helper.ts", `export const shout = (text: string): string => text.toUpperCase() + "!";\n`), all],
+  ];
+  for (const [what, change, expected] of steps) {
+    change();
+    assert.deepEqual(await build(made), expected, what);
+    assert.deepEqual(await build(made), [], `${what}: fresh after that`);
+  }
+});
+
+test("a declared environment variable counts, another one does not", async (t) => {
+  const made = project(t);
+  await build(made);
+  const run = async (env: Record<string, string>) => { assert.equal((await made.start(["run"], { env }).finished).code, 0); return made.ran(); };
+  assert.deepEqual(await run({ OTHER: "1" }), []);
+  assert.deepEqual(await run({ LEVEL: "9" }), ["make:one"]);
+  assert.deepEqual(await run({ LEVEL: "9" }), []);
+});
+
+test("outputs removed, edited or replaced come back from the store without a run", async (t) => {
+  const made = project(t);
+  await build(made);
+  const before = made.read("artifacts/one.txt");
+  for (const damage of [
+    () => made.rm("artifacts"),
+    () => { made.rm("artifacts/one.txt"); made.write("artifacts/one.txt", "edited"); },
+    () => { made.rm("artifacts/two/one.txt"); },
+    () => { chmodSync(made.path("artifacts/one.txt"), 0o644); appendFileSync(made.path("artifacts/one.txt"), "x"); },
+    () => { made.rm("artifacts/two"); made.write("artifacts/two", "a file where a tree was"); },
+  ]) {
+    damage();
+    assert.deepEqual(await build(made), [], String(damage));
+    assert.equal(made.read("artifacts/one.txt"), before);
+    assert.equal(made.exists("artifacts/two/a"), true);
+  }
+});
+
+test("going back to an earlier state restores its outputs", async (t) => {
+  const made = project(t);
+  await build(made);
+  made.write("one.txt", "uno");
+  await build(made);
+  made.write("one.txt", "one");
+  assert.deepEqual(await build(made), []);
+  assert.equal(made.read("artifacts/one.txt"), "ONEreal");
+});
+
+test("damaged state is a miss: store, records, caches, snapshot", { timeout: 120_000 }, async (t) => {
+  const made = project(t);
+  await build(made);
+  for (const file of ["records", "stat-cache", "snapshot", "tools"]) {
+    for (const bytes of ["", "garbage\n", "\0\0\0"]) {
+      if (!made.exists(`.imgtask/${file}`)) continue;
+      writeFileSync(made.path(".imgtask", file), bytes);
+      const ran = await build(made);
+      assert.deepEqual(ran, file === "records" ? all : [], `${file}: ${JSON.stringify(bytes)}`);
+    }
+  }
+  const { execFileSync } = await import("node:child_process");
+  const objects = execFileSync("find", [made.path(".imgtask/store"), "-type", "f"], { encoding: "utf8" }).trim().split("\n");
+  for (const object of objects) {
+    const bytes = readFileSync(object);
+    chmodSync(object, 0o644);
+    if (bytes.length > 0) bytes[0]! ^= 1;
+    writeFileSync(object, bytes.length > 0 ? bytes : "x");
+  }
+  made.rm("artifacts");
+  assert.deepEqual(await build(made), all);
+  assert.equal(made.read("artifacts/one.txt"), "ONEreal");
+  assert.deepEqual(await build(made), []);
+});
+
+test("an input edited while its target runs is not recorded", async (t) => {
+  const made = new TestProject({
+    "a.txt": "1",
+    "imagefile.ts": `${preamble}export default target("make:a", { inputs: { a: source("a.txt") }, outputs: { out: output("file", "text", { path: "artifacts/a" }) },
+  async run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, readFileSync(inputs.a)); await new Promise((r) => setTimeout(r, 800)); } });\n`,
+  });
+  t.after(() => made.eject());
+  const { finished } = made.start(["run"]);
+  while (made.runs("make:a") === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  made.write("a.txt", "2");
+  assert.match((await finished).stderr, /edited while it ran/);
+  await build(made);
+  assert.equal(made.read("artifacts/a"), "2");
+  made.ran();
+  assert.deepEqual(await build(made), []);
+});
+
+test("plan, why, list and a refused run write nothing", async (t) => {
+  const made = project(t);
+  for (const argv of [["plan"], ["list"], ["why", "make:one"], ["run", "-n"]]) await made.imgtask(...argv);
+  assert.equal(made.exists(".imgtask"), false);
+  assert.deepEqual(made.ran(), []);
+});
