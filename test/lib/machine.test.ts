@@ -1,0 +1,37 @@
+/**
+ * `machine()`: defaults filled in, and every value refused that no machine could have or that could leave its field.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { machine, type MachineSpec } from "../../lib/machine.ts";
+import { source } from "../../lib/target.ts";
+
+test("defaults are filled in", () => {
+  const made = machine({ hostname: "lab", users: [{ name: "devops" }], files: [{ path: "/etc/x", content: "y" }] });
+  assert.deepEqual(made, {
+    hostname: "lab", locale: "C.UTF-8", timezone: "Etc/UTC", keyboard: "us", packages: [], services: { enable: [], disable: [] }, directories: [], passwordLogin: false, network: "dhcp",
+    users: [{ name: "devops", groups: [], shell: "/bin/bash", sudo: "none", sshKeys: [] }],
+    files: [{ path: "/etc/x", content: "y", mode: 0o644, owner: "root", group: "root" }],
+  });
+  machine({ hostname: "a", directories: { list: source("d"), under: "/srv/x", mode: 0o755, owner: "root", group: "root" } });
+});
+
+const user = (parts: object): Partial<MachineSpec> => ({ users: [{ name: "a", ...parts }] });
+const file = (parts: object): Partial<MachineSpec> => ({ files: [{ path: "/a", content: "", ...parts }] });
+const bad: readonly Partial<MachineSpec>[] = [
+  ...["", "-a", "a-", "a_b", "a.b", "a\nb", "a\n", "x".repeat(64), "ä"].map((hostname) => ({ hostname })),
+  { locale: "en US" }, { locale: "C\nx" }, { timezone: "../../etc" }, { timezone: "/UTC" }, { timezone: "UTC\n" }, { keyboard: "us;x" }, { keyboard: "us\n" },
+  ...["", "-a", "a b", "a\nb", "a;b", "$(x)", "--force"].map((name) => ({ packages: [name] })),
+  ...["-a", "a b", "a\nb", "../x", "a/b"].map((name) => ({ services: { enable: [name] } })), { services: { disable: ["a\n"] } },
+  ...["", "root", "A", "1a", "-a", "a b", "a:b", "a\n", "x".repeat(33)].map((name) => ({ users: [{ name }] })),
+  user({ uid: 0 }), user({ uid: 999 }), user({ uid: 60_000 }), user({ uid: 1000.5 }), user({ groups: ["a,b"] }), user({ shell: "bash" }), user({ shell: "/bin/../sh" }), user({ shell: "/bin/sh\n" }),
+  user({ sshKeys: ["ssh-ed25519 AAAA\nssh-rsa BBBB"] }), user({ sshKeys: ["key"] }), user({ sshKeys: [""] }),
+  ...["", "a", "/", "/a/../b", "/a/./b", "/a//b", "/a/", "/a\nb", "/a\0b"].map((path) => file({ path })),
+  file({ mode: -1 }), file({ mode: 0o10000 }), file({ mode: 1.5 }), file({ owner: "a b" }), file({ group: "a:b" }), file({ owner: "a\n" }),
+  { directories: [{ list: source("d"), under: "srv", mode: 0o755, owner: "root", group: "root" }] },
+];
+
+test(`${bad.length} bad values are refused`, () => {
+  for (const parts of bad) assert.throws(() => machine({ hostname: "lab", ...parts }), { code: "IMG2101", exitCode: 2 }, JSON.stringify(parts));
+});
