@@ -15,6 +15,9 @@ import { closeLog, openLog, restoreOutput, runTarget } from "./run.ts";
 import { resolveNow, type State } from "./state.ts";
 import type { Declaration } from "./target.ts";
 
+/** Milliseconds that a free core waits for a verdict on what just became ready. */
+const patience = 25;
+
 /** How a run is scheduled. */
 export interface ScheduleOptions {
   /** Processor cores to keep busy. */
@@ -57,6 +60,9 @@ class Schedule {
   readonly #pools = new Map<string, number>();
   #cores = 0;
   #active = 0;
+  /** Of the active ones, those whose freshness is being decided. */
+  #deciding = 0;
+  #patience: NodeJS.Timeout | undefined;
   #failure: ImgtaskError | undefined;
   #settled: () => void = () => {};
   readonly #stop = new AbortController();
@@ -100,11 +106,13 @@ class Schedule {
   #ready(name: string): void {
     if (this.#closed) return;
     this.#active++;
+    this.#deciding++;
     const { declaration } = this.#loaded.graph.get(name)!;
     void this.#decide(declaration)
       .catch((error: unknown) => this.#fail(declaration, error, 0, undefined))
       .finally(() => {
         this.#active--;
+        this.#deciding--;
         this.#advance();
       });
   }
@@ -144,14 +152,21 @@ class Schedule {
 
   /** Starts what has room; settles when nothing is left to do. */
   #advance(): void {
-    if (!this.#closed) {
-      for (const queued of [...this.#queue]) {
-        if (!this.#fits(queued.declaration)) continue;
-        this.#queue.splice(this.#queue.indexOf(queued), 1);
-        this.#start(queued.declaration, queued.verdict);
-      }
-    }
+    // What just became ready may be more urgent than what is queued: wait for its verdict, but not for long.
+    if (this.#deciding === 0) this.#startQueued();
+    else if (this.#queue.length > 0) this.#patience ??= setTimeout(() => this.#startQueued(), patience);
     if (this.#active === 0) this.#settled();
+  }
+
+  #startQueued(): void {
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    if (this.#closed) return;
+    for (const queued of [...this.#queue]) {
+      if (!this.#fits(queued.declaration)) continue;
+      this.#queue.splice(this.#queue.indexOf(queued), 1);
+      this.#start(queued.declaration, queued.verdict);
+    }
   }
 
   #places(declaration: Declaration): number {
