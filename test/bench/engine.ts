@@ -6,7 +6,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { has, repeat, type Row, table, time, versionOf } from "./measure.ts";
+import { byTurns, has, type Row, table, time, versionOf } from "./measure.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const main = join(repository, "dist/lib/cli/main.js");
@@ -73,12 +73,11 @@ export function benchEngine(bench: { readonly runs: number; readonly place: stri
       const same = spawnSync("diff", ["-r", join(places[name], "out"), join(places.imgtask, "out")]);
       if (same.status !== 0) throw new Error(`${name} and imgtask made different files`);
     }
-    const warm = new Map<string, number[]>(runners.map(({ name }) => [name, []]));
-    const node = repeat(runs, () => {}, () => time([process.execPath, "-e", "0"], { cwd: place, log: join(place, "node.log") }));
-    for (let run = 0; run < runs; run++) for (const { name, argv } of runners) warm.get(name)!.push(time(argv, here(name)));
     const rows: readonly Row[] = [
-      { what: "`node -e 0`", seconds: node },
-      ...runners.map(({ name }) => ({ what: `${name}, unchanged`, seconds: warm.get(name)!, against: name === "imgtask" ? "make, unchanged" : "" })),
+      ...byTurns(runs, [
+        { what: "`node -e 0`", measure: () => time([process.execPath, "-e", "0"], { cwd: place, log: join(place, "node.log") }) },
+        ...runners.map(({ name, argv }) => ({ what: `${name}, unchanged`, measure: () => time(argv, here(name)), against: name === "imgtask" && targets < 200 ? "`node -e 0`" : "make, unchanged" })),
+      ]),
       ...runners.map(({ name }) => ({ what: `${name}, from nothing`, seconds: [cold.get(name)!], against: "make, from nothing" })),
     ];
     parts.push(table(`${targets} targets`, rows));

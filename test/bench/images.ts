@@ -6,7 +6,7 @@
 import { copyFileSync, cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { aptSources } from "../rig/apt-sources.ts";
-import { has, type Options, repeat, type Row, table, time, versionOf } from "./measure.ts";
+import { byTurns, type Case, has, type Options, type Row, table, time, versionOf } from "./measure.ts";
 
 const repository = resolve(import.meta.dirname, "../..");
 const main = join(repository, "dist/lib/cli/main.js");
@@ -26,6 +26,7 @@ function options(bench: Bench, name: string): Options {
   return { cwd, log: join(bench.place, `${name}.log`) };
 }
 
+/** imgtask, and the root file systems without a disk around them that no builder of these packages can do without. */
 function imgtask(bench: Bench): readonly Row[] {
   const { runs, say } = bench;
   const here = options(bench, "imgtask");
@@ -37,29 +38,26 @@ function imgtask(bench: Bench): readonly Row[] {
   const forget = (): void => {
     for (const name of [".imgtask", "artifacts"]) rmSync(join(here.cwd, name), { recursive: true, force: true });
   };
-  say("imgtask: disk from nothing");
-  const cold = repeat(runs, forget, () => run("disk:bench"));
-  say("imgtask: disk unchanged, and after one change of the overlay");
-  const unchanged = repeat(Math.max(runs, 5), () => {}, () => run("disk:bench"));
-  const edit = (round: number): void => writeFileSync(join(here.cwd, "overlay/etc/marker"), `round ${round}\n`);
-  const overlay = repeat(runs, edit, () => run("disk:bench"));
-  say("imgtask: installer ISO");
-  run("iso:bench");
-  const iso = repeat(Math.max(runs, 3), () => {}, () => run("iso:bench", "--force"));
+  say("imgtask and mmdebstrap, from nothing");
+  const cold = byTurns(runs, [
+    ...floor(bench),
+    { what: "imgtask: disk, cold", prepare: forget, measure: () => run("disk:bench"), against: "mmdebstrap: tar" },
+  ]);
+  say("imgtask: unchanged, one change, ISO");
+  const marker = join(here.cwd, "overlay/etc/marker");
   const image = join(here.cwd, "artifacts/iso/bench.iso");
   const copy = join(here.cwd, "copy.iso");
-  const cp = repeat(Math.max(runs, 3), () => rmSync(copy, { force: true }), () => time(["cp", "--reflink=never", image, copy], here));
-  return [
-    { what: "imgtask: disk, cold", seconds: cold, against: "mmdebstrap: tar" },
-    { what: "imgtask: disk, unchanged", seconds: unchanged },
-    { what: "imgtask: disk, one file of the overlay changed", seconds: overlay, against: "imgtask: disk, cold" },
-    { what: "imgtask: iso repacked", seconds: iso, against: "cp of the same ISO" },
-    { what: "cp of the same ISO", seconds: cp },
-  ];
+  run("iso:bench");
+  const warm = byTurns(Math.max(runs, 3), [
+    { what: "imgtask: disk, one file of the overlay changed", prepare: (round) => writeFileSync(marker, `round ${round}\n`), measure: () => run("disk:bench"), against: "imgtask: disk, cold" },
+    { what: "imgtask: disk, unchanged", measure: () => run("disk:bench") },
+    { what: "imgtask: iso repacked", measure: () => run("iso:bench", "--force"), against: "cp of the same ISO" },
+    { what: "cp of the same ISO", prepare: () => rmSync(copy, { force: true }), measure: () => time(["cp", "--reflink=never", image, copy], here) },
+  ]);
+  return [...cold, ...warm];
 }
 
-/** Root file systems without a disk around them: what no builder that uses the same packages can be much faster than. */
-function floor(bench: Bench): readonly Row[] {
+function floor(bench: Bench): readonly Case[] {
   if (!has("mmdebstrap")) return [];
   const here = options(bench, "mmdebstrap");
   const build = (out: string): number =>
@@ -68,10 +66,9 @@ function floor(bench: Bench): readonly Row[] {
     rmSync(here.cwd, { recursive: true });
     mkdirSync(here.cwd);
   };
-  bench.say("mmdebstrap: tar, and directory");
   return [
-    { what: "mmdebstrap: tar", seconds: repeat(bench.runs, forget, () => build("root.tar")) },
-    { what: "mmdebstrap: directory", seconds: repeat(bench.runs, forget, () => build("root")) },
+    { what: "mmdebstrap: tar", prepare: forget, measure: () => build("root.tar") },
+    { what: "mmdebstrap: directory", prepare: forget, measure: () => build("root") },
   ];
 }
 
@@ -87,12 +84,10 @@ function mkosi(bench: Bench): readonly Row[] {
   ].join("\n"));
   const run = (): number => time(["mkosi", "--force", "build"], here);
   bench.say("mkosi");
-  const cold = repeat(bench.runs, () => void time(["mkosi", "-ff", "clean"], here), run);
-  const overlay = repeat(bench.runs, (round) => writeFileSync(marker, `round ${round}\n`), run);
-  return [
-    { what: "mkosi: disk, cold", seconds: cold, against: "mmdebstrap: tar" },
-    { what: "mkosi: disk, one file changed (incremental)", seconds: overlay, against: "mkosi: disk, cold" },
-  ];
+  return byTurns(bench.runs, [
+    { what: "mkosi: disk, cold", prepare: () => void time(["mkosi", "-ff", "clean"], here), measure: run, against: "mmdebstrap: tar" },
+    { what: "mkosi: disk, one file changed (incremental)", prepare: (round) => writeFileSync(marker, `round ${round}\n`), measure: run, against: "mkosi: disk, cold" },
+  ]);
 }
 
 function vmdb2(bench: Bench): readonly Row[] {
@@ -123,12 +118,10 @@ function vmdb2(bench: Bench): readonly Row[] {
   };
   bench.say("vmdb2");
   writeFileSync(marker, "one\n");
-  const cold = repeat(bench.runs, () => rmSync(join(here.cwd, "root.tar.gz"), { force: true }), run);
-  const overlay = repeat(bench.runs, (round) => writeFileSync(marker, `round ${round}\n`), run);
-  return [
-    { what: "vmdb2: disk, cold", seconds: cold, against: "mmdebstrap: tar" },
-    { what: "vmdb2: disk, one file changed (cached root)", seconds: overlay, against: "vmdb2: disk, cold" },
-  ];
+  return byTurns(bench.runs, [
+    { what: "vmdb2: disk, cold", prepare: () => rmSync(join(here.cwd, "root.tar.gz"), { force: true }), measure: run, against: "mmdebstrap: tar" },
+    { what: "vmdb2: disk, one file changed (cached root)", prepare: (round) => writeFileSync(marker, `round ${round}\n`), measure: run, against: "vmdb2: disk, cold" },
+  ]);
 }
 
 /** Measures what is installed; a peer that fails is said to have failed and is left out. */
@@ -142,7 +135,7 @@ export function benchImages(bench: Bench): string {
       return [];
     }
   });
-  const rows = [...floor(bench), ...imgtask(bench), ...peers];
+  const rows = [...imgtask(bench), ...peers];
   const versions = [versionOf("mmdebstrap", "--version"), versionOf("mkosi", "--version"), versionOf("vmdb2", "--version")];
   return `${table("Images", rows)}\n${versions.join("; ")}\n`;
 }

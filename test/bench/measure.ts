@@ -34,12 +34,25 @@ export function time(argv: readonly [string, ...string[]], options: Options): nu
   throw new Error(`${argv.join(" ")} failed (${result.status ?? result.signal ?? result.error?.message}):\n${readFileSync(options.log, "utf8").split("\n").slice(-20).join("\n")}`);
 }
 
-/** Measures the same thing several times; `prepare` is not counted. */
-export function repeat(runs: number, prepare: (run: number) => void, measure: () => number): readonly number[] {
-  return Array.from({ length: runs }, (_, run) => {
-    prepare(run);
-    return measure();
-  });
+/** Something to measure; `prepare` is not counted. */
+export interface Case {
+  readonly what: string;
+  readonly prepare?: (run: number) => void;
+  readonly measure: () => number;
+  /** As of {@linkcode Row}. */
+  readonly against?: string;
+}
+
+/** Measures several things by turns, so that what else the machine does falls on all of them. */
+export function byTurns(runs: number, cases: readonly Case[]): readonly Row[] {
+  const seconds = cases.map((): number[] => []);
+  for (let run = 0; run < runs; run++) {
+    cases.forEach(({ prepare, measure }, index) => {
+      prepare?.(run);
+      seconds[index]!.push(measure());
+    });
+  }
+  return cases.map(({ what, against }, index) => ({ what, seconds: seconds[index]!, ...(against === undefined ? {} : { against }) }));
 }
 
 /** The middle of some numbers. */
@@ -70,7 +83,7 @@ function shown(seconds: number): string {
 export function table(title: string, rows: readonly Row[]): string {
   const medians = new Map(rows.map(({ what, seconds }) => [what, median(seconds)]));
   const lines = rows.map(({ what, seconds, against }) => {
-    const unit = against === undefined ? undefined : medians.get(against);
+    const unit = against === undefined || against === what ? undefined : medians.get(against);
     const ratio = unit === undefined ? "" : `${(median(seconds) / unit).toFixed(2)} × ${against}`;
     return `| ${what} | ${shown(median(seconds))} | ${shown(Math.min(...seconds))}–${shown(Math.max(...seconds))} | ${seconds.length} | ${ratio} |`;
   });
