@@ -4,7 +4,7 @@
  * @module
  */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
-import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { delimiter, join, resolve as resolvePath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ImgtaskError } from "./error.ts";
@@ -67,6 +67,28 @@ function signalGroup(id: number, name: NodeJS.Signals | 0): boolean {
   }
 }
 
+/** Whether a process group has a process that is not merely waiting to be reaped. */
+function lives(id: number): boolean {
+  if (!signalGroup(id, 0)) return false;
+  // Orphans that ended stay until the first process of the system takes note; in containers some never do.
+  let names: readonly string[];
+  try {
+    names = readdirSync("/proc");
+  } catch {
+    return true;
+  }
+  return names.some((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
+      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return Number(group) === id && state !== "Z" && state !== "X";
+    } catch {
+      return false;
+    }
+  });
+}
+
 /** A command in a process group of its own. */
 export interface Group {
   readonly child: ChildProcess;
@@ -93,7 +115,7 @@ export function startGroup(file: string, args: readonly string[], options: Spawn
   signal.addEventListener("abort", end, { once: true });
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve())).then(async () => {
     const empty = async (wanted: () => boolean): Promise<void> => {
-      for (let waited = 0, step = 1; wanted() && waited < tail && signalGroup(pid, 0); waited += step, step = Math.min(50, step * 2)) await sleep(step);
+      for (let waited = 0, step = 1; wanted() && waited < tail && lives(pid); waited += step, step = Math.min(50, step * 2)) await sleep(step);
     };
     await empty(() => !ending);
     // Those that are killed take a moment to be gone.
