@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { dirname, join, resolve, sep } from "node:path";
+import { dirname, join, relative, resolve, sep } from "node:path";
 import { type Digest, digestOf } from "./digest.ts";
 
 /** What a module reaches. */
@@ -14,8 +14,9 @@ export interface Closure {
 }
 
 // Also matches in comments and strings: then a file too many counts, which is safe.
-const relativeSpecifier = /(?:\bfrom|\bimport|\bimport\s*\(|\bnew\s+URL\s*\()\s*["'](\.{1,2}\/[^"'\n]+|\.{1,2})["']/g;
-const bareSpecifier = /(?:\bfrom|\bimport|\bimport\s*\()\s*["']((?:@[a-z0-9-~][a-z0-9-._~]*\/)?[a-z0-9-~][a-z0-9-._~]*)(?:\/[^"'\n]*)?["']/g;
+const before = String.raw`(?:\bfrom|\bimport|\bimport\s*\(|\brequire\s*\(|\bnew\s+URL\s*\()(?:\s|/\*[^]*?\*/)*`;
+const relativeSpecifier = new RegExp(`${before}["'\`](\\.{1,2}/[^"'\`\n]+|\\.{1,2})["'\`]`, "g");
+const bareSpecifier = new RegExp(`${before}["'\`]((?:@[a-z0-9-~][a-z0-9-._~]*/)?[a-z0-9-~][a-z0-9-._~]*)(?:/[^"'\`\n]*)?["'\`]`, "g");
 const endings = ["", ".ts", ".mts", ".js", ".mjs", ".cjs", ".json", "/index.ts", "/index.js"];
 
 /** The file a relative specifier means, or `undefined`. A `.js` that was never built stands for its `.ts`. */
@@ -87,6 +88,25 @@ function relativeName(base: string, path: string): string {
   if (path.startsWith(`${base}${sep}`)) return path.slice(base.length + 1);
   const installed = path.lastIndexOf(`${sep}node_modules${sep}`);
   if (installed >= 0) return path.slice(installed + 1);
-  const parts = path.split(sep);
-  return parts.slice(-3).join("/");
+  // A package that is linked in may stand anywhere.
+  const holder = packageAbove(dirname(path));
+  if (holder !== undefined && holder.directory !== packageAbove(base)?.directory) return `${holder.name} ${path.slice(holder.directory.length + 1)}`;
+  return relative(base, path);
+}
+
+const packagesAbove = new Map<string, { readonly directory: string; readonly name: string } | undefined>();
+
+/** The nearest package with a name that holds a directory. */
+function packageAbove(directory: string): { readonly directory: string; readonly name: string } | undefined {
+  if (packagesAbove.has(directory)) return packagesAbove.get(directory);
+  let found: { readonly directory: string; readonly name: string } | undefined;
+  try {
+    const { name } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8")) as { name?: unknown };
+    if (typeof name === "string") found = { directory, name };
+  } catch {
+    // No package here.
+  }
+  if (found === undefined && dirname(directory) !== directory) found = packageAbove(dirname(directory));
+  packagesAbove.set(directory, found);
+  return found;
 }
