@@ -58,7 +58,8 @@ export class FreshMachine implements AsyncDisposable {
     const ground = freemem() > roomy ? ["mount", "-t", "tmpfs", "-o", `size=${tmpfsSize},mode=0755`, "tmpfs", root] : ["mount", "--bind", root, root];
     // "$@" carries the command: no word of it is read by the shell.
     const script = `"$@" && echo ready && exec sleep infinity`;
-    const holder = spawn("unshare", ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--", "sh", "-c", script, "sh", ...ground], {
+    // Should this process be killed, its machine goes with it.
+    const holder = spawn("setpriv", ["--pdeathsig", "KILL", "--", "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--", "sh", "-c", script, "sh", ...ground], {
       stdio: ["ignore", "pipe", "inherit"],
       detached: true,
     });
