@@ -120,7 +120,7 @@ export class FreshMachine implements AsyncDisposable {
     const to = join(this.root, directory);
     mkdirSync(to, { recursive: true });
     const archive = join(this.#place, "checkout.tar");
-    execFileSync("git", ["-C", repository, "archive", "--format=tar", `--output=${archive}`, "HEAD"]);
+    execFileSync("git", ["-c", "safe.directory=*", "-C", repository, "archive", "--format=tar", `--output=${archive}`, "HEAD"]);
     execFileSync("tar", ["-xf", archive, "-C", to, "--no-same-owner"]);
     rmSync(archive);
   }
