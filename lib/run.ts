@@ -1,5 +1,5 @@
 /**
- * Runs one target: private directory, recipe, outputs into the store, links into the project, record last.
+ * Runs one target: private directory, recipe, outputs into the store, record, links into the project.
  * Unaware of the graph.
  * @module
  */
@@ -83,9 +83,12 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
       duration: Date.now() - started,
       reasons: options.reasons,
     };
-    for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
+    for (const name of Object.keys(stored)) await refuseForeign(declaration, name, stored[name]!, state);
     const edited = fingerprint(declaration, await options.resolveAgain()) !== record.fingerprint;
-    if (!edited) state.records.append(record);
+    if (edited) return { record, edited };
+    // The bytes are safe in the store. Killed between here and the last link, the next run restores what is missing.
+    state.records.append(record);
+    for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
     return { record, edited };
   } catch (error) {
     // What a failed recipe left is there to look at until the next run, and for its commands to be run again.
@@ -105,6 +108,22 @@ export async function restoreOutput(declaration: Declaration, name: string, stor
   const path = join(state.project.directory, stored.path);
   if (await state.store.matches(stored.digest, spec.form, path, spec.merge ?? false)) return;
   await state.store.restore(stored.digest, spec.form, path, spec.merge ?? false);
+}
+
+/** Directories whose content is imgtask's own: what stands in an output's place there came from an earlier run. */
+const ownDirectories = /^(?:artifacts|workspaces|logs)\//;
+
+/** Refuses to replace what was there before the target first put its output at a path. */
+async function refuseForeign(declaration: Declaration, name: string, { path }: StoredOutput, state: State): Promise<void> {
+  if (path === undefined || declaration.outputs[name]!.merge === true || ownDirectories.test(path)) return;
+  if (state.records.latest(declaration.name)?.outputs[name]?.path === path) return;
+  const stat = await lstat(join(state.project.directory, path)).catch(() => undefined);
+  if (stat === undefined) return;
+  throw new ImgtaskError("IMG3013", `Something else stands where output "${name}" of "${declaration.name}" belongs: "${path}"`, {
+    expected: "nothing, or what imgtask put there",
+    found: stat.isDirectory() ? "a directory" : "a file",
+    hint: "Move it away, or give the output another path; imgtask does not replace what it has not made",
+  });
 }
 
 /** Milliseconds that a recipe has to notice that the run is over; longer than its commands have. */

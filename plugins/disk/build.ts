@@ -13,6 +13,7 @@ import type { ResolvedMachine } from "../machine/params.ts";
 import { fixTimes } from "./ext4.ts";
 import { earlyConfig, menu, modules, platformModules, writeBiosBoot } from "./grub.ts";
 import { biosBoot, type Boot, esp, type Identifiers, partitionTable, rootSize, rootStart } from "./layout.ts";
+import { logLine } from "../machine/log.ts";
 
 /** What is to be made. */
 export interface DiskJob {
@@ -110,7 +111,7 @@ await insideMain<DiskJob>(import.meta.url, (job) => {
   const started = Date.now();
   let last = started;
   const step = (name: string): void => {
-    process.stderr.write(`# ${name}: ${Date.now() - last} ms\n`);
+    logLine(`# ${name}: ${Date.now() - last} ms`);
     last = Date.now();
   };
   const work = join(job.tmp, "work");

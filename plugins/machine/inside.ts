@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { type Argv, ImgtaskError } from "../../lib/mod.ts";
+import { logLine } from "./log.ts";
 
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -20,7 +21,7 @@ export interface CommandOptions {
 
 /** Runs a command to its end; what it prints goes to the log. */
 export function command(argv: Argv, options: CommandOptions = {}): { readonly code: number; readonly stdout: string; readonly stderr: string } {
-  process.stderr.write(`+ ${argv.join(" ")}\n`);
+  logLine(`+ ${argv.join(" ")}`);
   const result = spawnSync(argv[0], argv.slice(1), {
     env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${systemPath}`, ...options.env },
     input: options.input ?? "",
@@ -30,7 +31,7 @@ export function command(argv: Argv, options: CommandOptions = {}): { readonly co
   if (result.error !== undefined && (result.error as NodeJS.ErrnoException).code !== "EPIPE") {
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${result.error.message}`, { cause: result.error });
   }
-  process.stderr.write(result.stdout + result.stderr);
+  if (result.stdout + result.stderr !== "") logLine(result.stdout + result.stderr);
   const code = result.status ?? 128;
   if (code !== 0 && options.mayFail !== true) {
     throw new ImgtaskError("IMG3002", `"${argv.slice(0, 4).join(" ")}" failed`, {
@@ -73,7 +74,7 @@ export function makeScratch(directory: string, bytes: number): boolean {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   const size = Math.floor(availableMemory() * 0.8);
   if (size < bytes) {
-    process.stderr.write(`scratch directory on disk: ${Math.round(bytes / 2 ** 20)} MiB wanted, ${Math.round(size / 2 ** 20)} MiB of memory to spare\n`);
+    logLine(`scratch directory on disk: ${Math.round(bytes / 2 ** 20)} MiB wanted, ${Math.round(size / 2 ** 20)} MiB of memory to spare`);
     return false;
   }
   const { code } = command(["mount", "-t", "tmpfs", "-o", `mode=0755,size=${size}`, "tmpfs", directory], { mayFail: true });

@@ -7,6 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Argv, ImgtaskError, isImgtaskError, type Json, namespaceArgv, type Requirement, type RunContext, tool } from "../../lib/mod.ts";
+import { logLine } from "./log.ts";
 
 /** What a target needs whose recipe calls {@linkcode runInside}. */
 export const namespaceTools: readonly Requirement[] = [
@@ -67,7 +68,7 @@ export async function insideMain<Job>(url: string, body: (job: Job) => void | Pr
       ? error
       : { ...new ImgtaskError("IMG3200", String((error as Error).message)), message: String((error as Error).message) };
     writeFileSync(errorFile, JSON.stringify({ code, message, expected, found, hint, exitCode }));
-    process.stderr.write(`${(error as Error).stack ?? String(error)}\n`);
+    logLine((error as Error).stack ?? String(error));
     process.exitCode = 1;
   }
 }

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { ImgtaskError } from "../../lib/mod.ts";
 import { isFull, makeScratch } from "../machine/inside.ts";
 import { insideMain } from "../machine/namespace.ts";
+import { logLine } from "../machine/log.ts";
 
 /** What is to be built. */
 export interface RootfsJob {
@@ -91,7 +92,7 @@ await insideMain<RootfsJob>(import.meta.url, (job) => {
   if (makeScratch(memory, wanted)) {
     code = build(job, memory);
     if (code !== 0 && isFull(memory)) {
-      process.stderr.write("the tree does not fit into memory; once more on disk\n");
+      logLine("the tree does not fit into memory; once more on disk");
       rmSync(job.out, { force: true });
       code = -1;
     }

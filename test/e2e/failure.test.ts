@@ -79,3 +79,23 @@ test("a group without members is nothing to do", async (t) => {
   const made = project(t, "", `group("none", []);\n`);
   assert.equal((await made.imgtask("run", "none")).code, 0);
 });
+
+test("an output never replaces what was there before imgtask, and always what imgtask put there", async (t) => {
+  const made = new TestProject({
+    "imagefile.ts": `${preamble}export default target("make:notes", { inputs: { a: source("a") }, outputs: { out: output("file", "text", { path: "notes.txt" }) },
+  run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, readFileSync(inputs.a)); } });\n`,
+    a: "one\n",
+    "notes.txt": "written by a person\n",
+  });
+  t.after(() => made.eject());
+  const refused = await made.imgtask("run");
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /IMG3013.*"notes\.txt"/);
+  assert.match(refused.stderr, /hint +Move it away/);
+  assert.equal(made.read("notes.txt"), "written by a person\n");
+  made.rm("notes.txt");
+  assert.equal((await made.imgtask("run")).code, 0);
+  made.write("a", "two\n");
+  assert.equal((await made.imgtask("run")).code, 0);
+  assert.equal(made.read("notes.txt"), "two\n");
+});

@@ -98,6 +98,8 @@ test("no file is longer than 400 lines", () => {
 test("only reporters and commands speak to people", () => {
   for (const file of files) {
     if (/^lib\/(?:report|cli)\//.test(file)) continue;
+    // What runs in a namespace of its own has its target's log as standard error.
+    if (file === "plugins/machine/log.ts") continue;
     assert.doesNotMatch(code(file), /\bconsole\.|process\.std(?:out|err)\b/, file);
   }
 });
