@@ -12,6 +12,7 @@ const repository = resolve(import.meta.dirname, "../..");
 const main = join(repository, "dist/lib/cli/main.js");
 const packages = ["linux-image-cloud-amd64", "systemd-sysv", "udev", "openssh-server"];
 const release = "bookworm";
+const memoryFloor = "mmdebstrap: tar, unpacked in memory";
 
 interface Bench {
   readonly runs: number;
@@ -41,7 +42,7 @@ function imgtask(bench: Bench): readonly Row[] {
   say("imgtask and mmdebstrap, from nothing");
   const cold = byTurns(runs, [
     ...floor(bench),
-    { what: "imgtask: disk, cold", prepare: forget, measure: () => run("disk:bench"), against: "mmdebstrap: tar" },
+    { what: "imgtask: disk, cold", prepare: forget, measure: () => run("disk:bench"), against: memoryFloor },
   ]);
   say("imgtask: unchanged, one change, ISO");
   const marker = join(here.cwd, "overlay/etc/marker");
@@ -60,13 +61,15 @@ function imgtask(bench: Bench): readonly Row[] {
 function floor(bench: Bench): readonly Case[] {
   if (!has("mmdebstrap")) return [];
   const here = options(bench, "mmdebstrap");
-  const build = (out: string): number =>
-    time(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", `--include=${packages.join(",")}`, release, join(here.cwd, out), ...aptSources(release)], here);
+  const build = (out: string, env: NodeJS.ProcessEnv = {}): number =>
+    time(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", `--include=${packages.join(",")}`, release, join(here.cwd, out), ...aptSources(release)], { ...here, env });
   const forget = (): void => {
     rmSync(here.cwd, { recursive: true });
     mkdirSync(here.cwd);
   };
   return [
+    // imgtask unpacks in memory where there is room, so this is what it is to be compared with.
+    { what: memoryFloor, prepare: forget, measure: () => build("root.tar", { TMPDIR: "/dev/shm" }) },
     { what: "mmdebstrap: tar", prepare: forget, measure: () => build("root.tar") },
     { what: "mmdebstrap: directory", prepare: forget, measure: () => build("root") },
   ];
@@ -85,7 +88,7 @@ function mkosi(bench: Bench): readonly Row[] {
   const run = (): number => time(["mkosi", "--force", "build"], here);
   bench.say("mkosi");
   return byTurns(bench.runs, [
-    { what: "mkosi: disk, cold", prepare: () => void time(["mkosi", "-ff", "clean"], here), measure: run, against: "mmdebstrap: tar" },
+    { what: "mkosi: disk, cold", prepare: () => void time(["mkosi", "-ff", "clean"], here), measure: run, against: memoryFloor },
     { what: "mkosi: disk, one file changed (incremental)", prepare: (round) => writeFileSync(marker, `round ${round}\n`), measure: run, against: "mkosi: disk, cold" },
   ]);
 }
@@ -119,7 +122,7 @@ function vmdb2(bench: Bench): readonly Row[] {
   bench.say("vmdb2");
   writeFileSync(marker, "one\n");
   return byTurns(bench.runs, [
-    { what: "vmdb2: disk, cold", prepare: () => rmSync(join(here.cwd, "root.tar.gz"), { force: true }), measure: run, against: "mmdebstrap: tar" },
+    { what: "vmdb2: disk, cold", prepare: () => rmSync(join(here.cwd, "root.tar.gz"), { force: true }), measure: run, against: memoryFloor },
     { what: "vmdb2: disk, one file changed (cached root)", prepare: (round) => writeFileSync(marker, `round ${round}\n`), measure: run, against: "vmdb2: disk, cold" },
   ]);
 }
