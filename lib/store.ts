@@ -31,6 +31,9 @@ export interface Stored {
   readonly size: number;
 }
 
+/** Bytes from which a file is written back to disk while it is hashed, even if the store turns out to have it. */
+const bigFile = 16 * 1024 * 1024;
+
 let serial = 0;
 const temporaryName = (): string => `.imgtask-${process.pid}-${serial++}`;
 
@@ -59,20 +62,21 @@ export class Store {
 
   /** Moves a finished file into the store. The file is gone from `path` afterwards. */
   async putFile(path: string): Promise<Stored & { readonly executable: boolean }> {
+    const executable = ((await lstat(path)).mode & 0o111) !== 0;
+    await chmod(path, executable ? 0o555 : 0o444);
+    await utimes(path, 1, 1);
     const before = await lstat(path, { bigint: true });
-    const digest = await this.#cache.digest(path, before);
-    const executable = (before.mode & 0o111n) !== 0n;
-    const object = this.objectPath(digest, executable);
     const size = Number(before.size);
+    // The disk writes a big file while the processor hashes it.
+    const [digest] = await Promise.all([this.#cache.digest(path, before), size >= bigFile ? syncPath(path) : undefined]);
+    const object = this.objectPath(digest, executable);
     if (await this.#intact(object, digest)) {
       await unlink(path);
       return { digest, size, executable };
     }
     if (identityOf(await lstat(path, { bigint: true })) !== identityOf(before)) throw unfinished(path);
     await mkdir(dirname(object), { recursive: true, mode: 0o700 });
-    await chmod(path, executable ? 0o555 : 0o444);
-    await utimes(path, 1, 1);
-    await syncPath(path);
+    if (size < bigFile) await syncPath(path);
     try {
       await rename(path, object);
     } catch (error) {
