@@ -153,9 +153,16 @@ export class Store {
 
   /** Entries of an object that may be the list of a tree or any other file. */
   async #listOf(digest: Digest): Promise<readonly TreeEntry[] | undefined> {
-    const text = await readFile(this.objectPath(digest), "utf8").catch(() => "");
-    if (!text.startsWith('{"entries":[')) return undefined;
-    // A file that merely begins like one.
+    const begin = Buffer.from('{"entries":[');
+    const handle = await open(this.objectPath(digest)).catch(() => undefined);
+    if (handle === undefined) return undefined;
+    try {
+      const { buffer } = await handle.read(Buffer.alloc(begin.length), 0, begin.length, 0);
+      if (!buffer.equals(begin)) return undefined;
+    } finally {
+      await handle.close();
+    }
+    // A file that merely begins like one fails to parse.
     return this.tree(digest).catch(() => undefined);
   }
 
@@ -362,24 +369,22 @@ export class Store {
    * @returns the number of bytes freed
    */
   async collect(needed: ReadonlySet<Digest>, cap: number): Promise<number> {
-    const kept = new Set<string>();
-    for (const digest of needed) {
-      for (const path of [this.objectPath(digest), this.objectPath(digest, true)]) kept.add(path);
-      // Only the lists of trees are small JSON objects; a big object is never one.
-      const stat = await statOf(this.objectPath(digest));
-      if (stat === undefined || stat.size > 64n * 1024n * 1024n) continue;
-      for (const entry of (await this.#listOf(digest)) ?? []) {
-        if (entry.digest !== undefined) kept.add(this.objectPath(entry.digest, (entry.mode & 0o111) !== 0));
-      }
-    }
     const objects: { path: string; size: number; used: number }[] = [];
     let total = 0;
     for await (const object of this.objects()) {
       total += object.size;
-      if (!kept.has(object.path)) objects.push(object);
+      objects.push(object);
+    }
+    if (total <= cap) return 0;
+    const kept = new Set<string>();
+    for (const digest of needed) {
+      for (const path of [this.objectPath(digest), this.objectPath(digest, true)]) kept.add(path);
+      for (const entry of (await this.#listOf(digest)) ?? []) {
+        if (entry.digest !== undefined) kept.add(this.objectPath(entry.digest, (entry.mode & 0o111) !== 0));
+      }
     }
     let freed = 0;
-    for (const object of objects.sort((a, b) => a.used - b.used)) {
+    for (const object of objects.filter(({ path }) => !kept.has(path)).sort((a, b) => a.used - b.used)) {
       if (total - freed <= cap) break;
       await rm(object.path, { force: true });
       freed += object.size;
