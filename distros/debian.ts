@@ -20,7 +20,7 @@ const archive: AptArchive = {
 
 const security: AptArchive = {
   mirrorEnv: "IMGTASK_DEBIAN_SECURITY_MIRROR",
-  defaultMirror: "http://deb.debian.org/debian-security",
+  defaultMirror: "http://security.debian.org/debian-security",
   origin: "Debian",
   label: "Debian-Security",
 };

@@ -152,7 +152,7 @@ export class Store {
   }
 
   /** Entries of an object that may be the list of a tree or any other file. */
-  async #listOf(digest: Digest): Promise<readonly TreeEntry[] | undefined> {
+  async listOf(digest: Digest): Promise<readonly TreeEntry[] | undefined> {
     const begin = Buffer.from('{"entries":[');
     const handle = await open(this.objectPath(digest)).catch(() => undefined);
     if (handle === undefined) return undefined;
@@ -360,36 +360,6 @@ export class Store {
         if (stat !== undefined) yield { path, size: stat.size, used: Math.max(stat.atimeMs, stat.ctimeMs) };
       }
     }
-  }
-
-  /**
-   * Removes objects, least recently used first, until the store holds no more than `cap` bytes. Objects of
-   * `needed` digests stay whatever the cap.
-   *
-   * @returns the number of bytes freed
-   */
-  async collect(needed: ReadonlySet<Digest>, cap: number): Promise<number> {
-    const objects: { path: string; size: number; used: number }[] = [];
-    let total = 0;
-    for await (const object of this.objects()) {
-      total += object.size;
-      objects.push(object);
-    }
-    if (total <= cap) return 0;
-    const kept = new Set<string>();
-    for (const digest of needed) {
-      for (const path of [this.objectPath(digest), this.objectPath(digest, true)]) kept.add(path);
-      for (const entry of (await this.#listOf(digest)) ?? []) {
-        if (entry.digest !== undefined) kept.add(this.objectPath(entry.digest, (entry.mode & 0o111) !== 0));
-      }
-    }
-    let freed = 0;
-    for (const object of objects.filter(({ path }) => !kept.has(path)).sort((a, b) => a.used - b.used)) {
-      if (total - freed <= cap) break;
-      await rm(object.path, { force: true });
-      freed += object.size;
-    }
-    return freed;
   }
 }
 

@@ -156,7 +156,9 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     for (const name of order) counts[outcomes.get(name)!]++;
     if (counts.done > 0) {
       state.records.compact();
-      await state.store.collect(new Set([...state.records.all()].filter((record) => state.records.latest(record.target) === record).flatMap((record) => Object.values(record.outputs).map(({ digest }) => digest))), storeLimit());
+      const newest = [...state.records.all()].filter((record) => state.records.latest(record.target) === record);
+      const { collect } = await import("../collect.ts");
+      await collect(state.store, new Set(newest.flatMap(({ outputs }) => Object.values(outputs).map(({ digest }) => digest))), storeLimit());
     }
     flushState(state);
     reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: context.signal.aborted ? signalOf(context) : undefined });

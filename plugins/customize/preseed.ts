@@ -177,7 +177,7 @@ function bootLoader({ disk }: PreseedContext): Answer[] {
  *
  * @example
  * ```ts
- * preseed(machine({ hostname: "lab" }), { release: "bookworm", mirror: "http://deb.debian.org/debian" });
+ * preseed(machine({ hostname: "lab" }), { release: "bookworm", mirror: "http://mirror.example.org/debian" });
  * ```
  */
 export function preseed(machine: PreseedMachine, context: PreseedContext): string {

@@ -72,6 +72,7 @@ export function versionOf(name: string, ...args: readonly string[]): string {
   if (!has(name)) return `${name}: not installed`;
   const { stdout, stderr } = spawnSync(name, args, { encoding: "utf8" });
   const line = (stdout || stderr).trim().split("\n")[0] ?? "";
+  if (line.startsWith("usage")) return `${name}, which tells no version`;
   return line.toLowerCase().includes(name.toLowerCase()) ? line : `${name} ${line}`;
 }
 

@@ -9,6 +9,7 @@ import { test, type TestContext } from "node:test";
 import { digestOf } from "../../lib/digest.ts";
 import { StatCache } from "../../lib/stat-cache.ts";
 import { Store } from "../../lib/store.ts";
+import { collect } from "../../lib/collect.ts";
 import { scratch } from "../rig/scratch.ts";
 
 function open(t: TestContext, uid = 0): { readonly store: Store; readonly at: (...parts: string[]) => string; readonly fresh: () => Store } {
@@ -203,9 +204,9 @@ test("collecting removes the least recently used beyond the cap, never what is n
   const young = await put("y".repeat(100));
   const leftover = join(at("store"), old.slice(0, 2), ".imgtask-1-0");
   writeFileSync(leftover, "left by a crash");
-  await store.collect(new Set([needed, listLike]), 400);
+  await collect(store, new Set([needed, listLike]), 400);
   assert.deepEqual([await store.check(needed, "tree"), await store.check(listLike, "file"), await store.check(old, "file"), await store.check(young, "file")], ["intact", "intact", "missing", "intact"]);
   assert.equal(existsSync(leftover), false);
-  await store.collect(new Set([needed]), 0);
+  await collect(store, new Set([needed]), 0);
   assert.deepEqual([await store.check(needed, "tree"), await store.check(young, "file")], ["intact", "missing"]);
 });

@@ -15,7 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ["caller", "lift", "target", "machine", "guard", "full-disk"],
   ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host"],
   ["mod", "store", "record", "recipe", "sources", "snapshot", "lock", "tool-versions", "package-manager", "project"],
-  ["load"],
+  ["load", "collect"],
   ["state"],
   ["plan"],
   ["run"],

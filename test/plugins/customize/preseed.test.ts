@@ -12,7 +12,7 @@ import { type Machine, machine } from "../../../lib/mod.ts";
 import { preseed, type PreseedContext } from "../../../plugins/customize/preseed.ts";
 import { verifiedTree } from "../iso/media.ts";
 
-const context: PreseedContext = { release: "bookworm", mirror: "http://deb.debian.org/debian" };
+const context: PreseedContext = { release: "bookworm", mirror: "http://mirror.example.org/debian" };
 const lab = machine({
   hostname: "lab",
   locale: "de_DE.UTF-8",
@@ -48,7 +48,7 @@ test("the machine is in the answers", () => {
     "keyboard-configuration/xkb-keymap": "de",
     "netcfg/get_hostname": "lab",
     "netcfg/hostname": "lab",
-    "mirror/http/hostname": "deb.debian.org",
+    "mirror/http/hostname": "mirror.example.org",
     "mirror/http/directory": "/debian",
     "mirror/suite": "bookworm",
     "passwd/username": "devops",

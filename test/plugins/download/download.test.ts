@@ -226,8 +226,8 @@ describe("the mirror", () => {
     assert.ok(listed.includes(`Debian-Security ${security}`), `${security} in ${uris}`);
   });
   it("is else the default", async () => {
-    assert.equal(await findMirror({ ...debian.archive, origin: "Nobody" }, context()), "http://deb.debian.org/debian");
+    assert.equal(await findMirror({ ...debian.archive, origin: "Nobody" }, context()), debian.archive.defaultMirror);
     const none: Parameters<typeof findMirror>[1] = { ...context(), exec: () => Promise.reject(new ImgtaskError("IMG3001", "not found")) };
-    assert.equal(await findMirror(debian.archive, none), "http://deb.debian.org/debian");
+    assert.equal(await findMirror(debian.archive, none), debian.archive.defaultMirror);
   });
 });
