@@ -3,8 +3,8 @@
  * The only place that imports the user's code.
  * @module
  */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { basename, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { canonicalJson, type Digest, digestOf } from "./digest.ts";
 import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
@@ -14,6 +14,7 @@ import { closureOf, digestClosure } from "./recipe.ts";
 import { cachedDigest, type Evaluation, readSnapshot, writeSnapshot } from "./snapshot.ts";
 import type { StatCache } from "./stat-cache.ts";
 import { type Declaration, type Registered, registry } from "./target.ts";
+import { watch, type Watched } from "./watch.ts";
 
 /** A loaded imagefile. */
 export interface Loaded {
@@ -56,7 +57,8 @@ export async function load(project: Project, cache: StatCache, options: { readon
       return one;
     });
   }
-  const { registered, default: named, environment } = await evaluate(project);
+  const { registered, default: named, watched } = await evaluate(project);
+  const environment = watched.environment();
   const declarations = registered.map((one) => one.declaration);
   const graph = buildGraph(declarations);
   const digest = (path: string): Digest => cachedDigest(path, cache)!;
@@ -67,16 +69,35 @@ export async function load(project: Project, cache: StatCache, options: { readon
     const entry = module === "" ? project.imagefile : fileURLToPath(module);
     const closure = closureOf(entry);
     for (const path of closure.files) files.add(path);
-    // Environment variables read during evaluation can be seen by the imagefile's own recipes.
-    const seen = module === "" ? canonicalJson(environment) : "";
     recipes[module] = digestClosure(entry, { files: closure.files.filter((path) => module === "" || !path.endsWith("/package.json")) }, digest);
-    if (seen !== "" && seen !== "{}") recipes[module] = digestOf(`${recipes[module]}\n${seen}`);
   }
+  // What was read during evaluation can be seen by the imagefile's own recipes.
+  const read = watched.files().filter((path) => !files.has(path)).map((path) => [path, cachedDigest(path, cache)] as const);
+  for (const [path, content] of read) if (content !== undefined) files.add(path);
+  const listed = watched.directories().map((path) => [nameIn(project, path), namesIn(path)] as const);
+  const seen = canonicalJson({ environment, read: read.map(([path, content]) => [nameIn(project, path), content ?? null]), listed });
+  recipes[""] = digestOf(`${recipes[""]}\n${seen}`);
+  // What has no content to compare is only seen by evaluating again.
+  const comparable = listed.length === 0 && read.every(([, content]) => content !== undefined);
   for (const name of settings) if (existsSync(join(project.directory, name))) files.add(join(project.directory, name));
   const evaluation: Evaluation = { declarations, recipes, ...(named === undefined ? {} : { default: named }) };
-  if (options.snapshot !== false && options.write !== false) writeSnapshot(file, project.imagefile, evaluation, [...files], environment, cache);
+  if (comparable && options.snapshot !== false && options.write !== false) writeSnapshot(file, project.imagefile, evaluation, [...files], environment, cache);
   const byName = new Map(registered.map((one) => [one.declaration.name, one]));
   return loaded(evaluation, graph, (name) => Promise.resolve(byName.get(name)!));
+}
+
+/** A name for a path that is the same in every checkout. */
+function nameIn(project: Project, path: string): string {
+  const inner = relative(project.directory, path);
+  return inner.startsWith("..") ? `outside the project: ${basename(path)}` : inner;
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch {
+    return [];
+  }
 }
 
 function loaded(evaluation: Evaluation, graph: Graph, registered: Loaded["registered"]): Loaded {
@@ -96,20 +117,20 @@ function meaning({ location: _location, description: _description, ...rest }: De
 interface Evaluated {
   readonly registered: readonly Registered[];
   readonly default: string | undefined;
-  /** Environment variables that were read meanwhile. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What was read meanwhile. */
+  readonly watched: Watched;
 }
 
 /** Imports the imagefile and collects what it declares. */
 async function evaluate(project: Project): Promise<Evaluated> {
   const targets = registry().targets;
   targets.length = 0;
-  const watched = watchEnvironment();
+  await useTypeScript();
+  const watched = watch();
   try {
-    await useTypeScript();
     const module = (await import(pathToFileURL(project.imagefile).href)) as { default?: { name?: unknown } };
     const named = module.default?.name;
-    return { registered: [...targets], default: typeof named === "string" ? named : undefined, environment: watched.read() };
+    return { registered: [...targets], default: typeof named === "string" ? named : undefined, watched };
   } catch (error) {
     throw evaluationError(error, project);
   } finally {
@@ -127,30 +148,6 @@ async function useTypeScript(): Promise<void> {
 }
 
 let tsxInUse = process.execArgv.some((argument) => argument === "tsx" || argument.endsWith("tsx/dist/loader.mjs"));
-
-/** Names that node, npm and tsx read by themselves; what they read is not the imagefile's doing. */
-const ambient = /^(?:NODE_|npm_|TSX_|ESBUILD_|FORCE_COLOR$|NO_COLOR$|TERM$|COLORTERM$|CI$|TS_NODE|PATH$|HOME$|TMPDIR$|IMGTASK_DEBUG$|DEBUG$|WATCH_REPORT)/;
-
-/** Notes which environment variables are read until `restore()`. */
-function watchEnvironment(): { read(): Record<string, string | undefined>; restore(): void } {
-  const original = process.env;
-  const names = new Set<string>();
-  const note = (name: string | symbol): void => {
-    if (typeof name === "string" && !ambient.test(name)) names.add(name);
-  };
-  process.env = new Proxy(original, {
-    get: (env, name, receiver) => (note(name), Reflect.get(env, name, receiver) as string | undefined),
-    has: (env, name) => (note(name), Reflect.has(env, name)),
-    getOwnPropertyDescriptor: (env, name) => Reflect.getOwnPropertyDescriptor(env, name),
-    set: (env, name, value) => Reflect.set(env, name, value),
-  });
-  return {
-    read: () => Object.fromEntries([...names].sort().map((name) => [name, original[name]])),
-    restore: () => {
-      process.env = original;
-    },
-  };
-}
 
 /** What a failed evaluation says to the person who wrote the imagefile. */
 function evaluationError(error: unknown, project: Project): ImgtaskError {

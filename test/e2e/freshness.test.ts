@@ -160,3 +160,32 @@ test("plan, why, list and a refused run write nothing", async (t) => {
   assert.equal(made.exists(".imgtask"), false);
   assert.deepEqual(made.ran(), []);
 });
+
+test("a file or a listing that the imagefile reads while it is evaluated makes its own recipes stale when it changes", async (t) => {
+  const made = new TestProject({
+    "imagefile.ts": `${preamble}import { readdirSync } from "node:fs";
+const version = readFileSync("version.txt", "utf8").trim();
+const parts = process.env.LIST === "1" ? readdirSync("parts").join(" ") : "";
+export default target("make:stamp", { outputs: { out: output("file", "text", { path: "artifacts/stamp" }) },
+  run({ target, outputs }) { ${note} writeFileSync(outputs.out, version + parts); } });\n`,
+    "version.txt": "1\n",
+    "parts/a": "",
+  });
+  t.after(() => made.eject());
+  const run = async (env: Record<string, string> = {}): Promise<readonly string[]> => {
+    const { code, stderr } = await made.start(["run"], { env }).finished;
+    assert.equal(code, 0, stderr);
+    return made.ran();
+  };
+  assert.deepEqual(await run(), ["make:stamp"]);
+  assert.deepEqual(await run(), []);
+  assert.ok(made.exists(".imgtask/snapshot"), "what can be compared is kept as a snapshot");
+  made.write("version.txt", "2\n");
+  assert.deepEqual(await run(), ["make:stamp"]);
+  assert.equal(made.read("artifacts/stamp"), "2");
+  assert.deepEqual(await run({ LIST: "1" }), ["make:stamp"]);
+  assert.deepEqual(await run({ LIST: "1" }), []);
+  made.write("parts/b", "");
+  assert.deepEqual(await run({ LIST: "1" }), ["make:stamp"]);
+  assert.equal(made.read("artifacts/stamp"), "2a b");
+});
