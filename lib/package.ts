@@ -2,8 +2,7 @@
  * Where this package is installed, for the data it carries. Knows nothing of the user's project.
  * @module
  */
-import { existsSync } from "node:fs";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bug } from "./error.ts";

@@ -5,10 +5,10 @@
  */
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { ImgtaskError, ExitCode } from "./error.ts";
-import { type Finding, probe } from "./host.ts";
+import { type Finding, probe, probeAll } from "./host.ts";
 import { which } from "./process.ts";
 import { identityOf } from "./stat-cache.ts";
-import type { Requirement, Tool } from "./tool.ts";
+import { compareVersions, type Requirement, type Tool } from "./tool.ts";
 
 interface Known {
   readonly identity: string;
@@ -61,24 +61,17 @@ export class ToolVersions {
     return pending;
   }
 
-  /** What is missing or too old among some requirements. Probes only what is not known to be there. */
+  /** What is missing or too old among some requirements, each once. Probes only what is not known to be there. */
   async problems(requirements: readonly Requirement[]): Promise<readonly Finding[]> {
     const suspects: Requirement[] = [];
-    for (const requirement of requirements) {
-      if (requirement.type === "host file") {
-        if (!requirement.anyOf.some((path) => existsSync(path))) suspects.push(requirement);
-      } else if (requirement.min !== undefined || which(requirement.name) === undefined) suspects.push(requirement);
-    }
-    const findings: Finding[] = [];
-    for (const requirement of suspects) {
-      if (requirement.type === "tool" && which(requirement.name) !== undefined) {
-        const { compareVersions } = await import("./tool.ts");
-        if (compareVersions(await this.#version(requirement), requirement.min!) >= 0) continue;
-      }
-      const finding = await probe(requirement);
-      if (!finding.ok) findings.push(finding);
-    }
-    return findings;
+    for (const requirement of requirements) if (!(await this.#satisfied(requirement))) suspects.push(requirement);
+    return (await probeAll(suspects)).filter(({ ok }) => !ok);
+  }
+
+  async #satisfied(requirement: Requirement): Promise<boolean> {
+    if (requirement.type === "host file") return requirement.anyOf.some((path) => existsSync(path));
+    if (which(requirement.name) === undefined) return false;
+    return requirement.min === undefined || compareVersions(await this.#version(requirement), requirement.min) >= 0;
   }
 
   /** Forgets everything, after tools were installed. */
@@ -105,7 +98,7 @@ export function missingTools(findings: readonly Finding[], command: string | und
   const names = findings.map((finding) => finding.requirement.name);
   return new ImgtaskError("IMG1001", `${names.length === 1 ? "A prerequisite is" : `${names.length} prerequisites are`} missing: ${names.join(", ")}`, {
     found: findings.map((finding) => `${finding.requirement.name}: ${finding.problem ?? "missing"}`).join("; "),
-    hint: command === undefined ? "Run `imgtask doctor` for what each of them needs" : `Run: ${command}\n       or let imgtask do it: add --install-tools`,
+    hint: command === undefined ? "Run `imgtask doctor` for what each of them needs" : `Run: ${command}\nor let imgtask do it: add --install-tools`,
     exitCode: ExitCode.prerequisite,
   });
 }

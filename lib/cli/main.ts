@@ -5,17 +5,12 @@
  */
 import { resolve } from "node:path";
 import { ExitCode, ImgtaskError, isImgtaskError } from "../error.ts";
+import { wantsColor } from "../report/choose.ts";
 import type { CommandContext } from "./context.ts";
 import { type Options, parseOptions } from "./options.ts";
 
-/** Whether text for standard error may hold colours, without loading a reporter. */
-function colorFor(options: Pick<Options, "color"> | undefined): boolean {
-  if (options !== undefined && options.color !== "auto") return options.color === "always";
-  if ((process.env["NO_COLOR"] ?? "") !== "") return false;
-  const forced = process.env["FORCE_COLOR"];
-  if (forced !== undefined) return forced !== "0" && forced !== "false";
-  return process.stderr.isTTY && process.env["TERM"] !== "dumb";
-}
+/** Whether text for standard error may hold colours. */
+const colorFor = (options: Options | undefined): boolean => wantsColor(process.stderr, process.env, options?.color);
 
 async function dispatch(options: Options, context: CommandContext): Promise<ExitCode> {
   switch (options.command) {

@@ -127,3 +127,17 @@ for (const how of ["exec", "shell", "shell log", "log", "20000000", "5000000"]) 
     assert.doesNotMatch(full.stderr, /^ {4}at |warning|damaged/m);
   });
 }
+
+test("a tool that two targets lack is named once", async (t) => {
+  const made = new TestProject({
+    "imagefile.ts": `import { target, tool } from "imgtask";
+const tools = [tool("nonesuch-tool", { packages: { apt: "nonesuch" } })];
+const a = target("x:a", { tools, outputs: { out: "file" }, run() {} });
+export default target("x:b", { inputs: { a }, tools, outputs: { out: "file" }, run() {} });\n`,
+  });
+  t.after(() => made.eject());
+  const { code, stderr } = await made.imgtask("run");
+  assert.equal(code, 4, stderr);
+  assert.match(stderr, /IMG1001: A prerequisite is missing: nonesuch-tool\n/);
+  assert.match(stderr, /\n {11}or let imgtask do it: add --install-tools/);
+});
