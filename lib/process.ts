@@ -4,6 +4,7 @@
  * @module
  */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
+import type { Socket } from "node:net";
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { delimiter, join, resolve as resolvePath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -98,13 +99,23 @@ export interface Group {
   readonly gone: Promise<void>;
 }
 
+type StdioElement = "ignore" | "pipe" | number;
+
+/**
+ * Holds a command back until its group is under guard: killed before that, imgtask closes the pipe without a word and
+ * nothing begins. The shell is replaced by the command, which sees neither the pipe nor a variable of the shell's.
+ */
+const gate = 'IFS= read -r go <&3 || exit 125; unset go PWD OLDPWD; exec 3<&- "$@"';
+
 /** Starts a command in a process group of its own, which ends when `signal` aborts, and when this process dies. */
-export function startGroup(file: string, args: readonly string[], options: SpawnOptions, signal: AbortSignal): Group {
-  const prefix = deathPrefix();
-  const child = spawn(prefix[0] ?? file, prefix.length > 0 ? [...prefix.slice(1), file, ...args] : [...args], { ...options, detached: true });
+export function startGroup(file: string, args: readonly string[], options: Omit<SpawnOptions, "stdio"> & { readonly stdio: readonly StdioElement[] }, signal: AbortSignal): Group {
+  const child = spawn("/bin/sh", ["-c", gate, "sh", file, ...args], { ...options, stdio: [...options.stdio.slice(0, 3), "pipe"], detached: true });
   const { pid } = child;
   if (pid === undefined) return { child, end: () => {}, gone: Promise.resolve() };
   const release = guardGroup(pid);
+  const go = child.stdio[3] as Socket;
+  go.on("error", () => {}); // It was ended before it began.
+  go.end("\n", () => go.destroy());
   let timer: NodeJS.Timeout | undefined;
   let ending = false;
   const end = (): void => {
@@ -150,6 +161,12 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   const cwd = options.cwd ?? place.cwd;
   const env: Record<string, string> = {};
   for (const [key, value] of Object.entries({ ...place.env, ...options.env })) if (value !== undefined) env[key] = value;
+  const strange = Object.keys(env).find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
+  if (strange !== undefined) {
+    throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": bad name of an environment variable: ${JSON.stringify(strange)}`, {
+      expected: `letters, digits and "_", not beginning with a digit`,
+    });
+  }
   const file = which(argv[0].includes("/") ? resolvePath(cwd, argv[0]) : argv[0], searchPath(env));
   if (file === undefined) {
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": not found`, {
@@ -163,7 +180,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   const started = Date.now();
   let group: Group;
   try {
-    const stdio: SpawnOptions["stdio"] = [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? place.logFd), place.logFd];
+    const stdio: readonly StdioElement[] = [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? place.logFd), place.logFd];
     group = startGroup(file, argv.slice(1), { cwd, env, stdio }, place.signal);
   } catch (error) {
     // Among others E2BIG, which is thrown at once.

@@ -251,7 +251,7 @@ async function shell(cwd: string, env: NodeJS.ProcessEnv, logFd: number, signal:
     let full: unknown;
     // zx's own way to start and end commands knows no group that outlives its leader.
     const start = (command: string, _arguments: readonly string[], options: SpawnOptions): ChildProcess => {
-      const group = startGroup(bash, ["-c", command], { ...options, shell: false }, signal);
+      const group = startGroup(bash, ["-c", command], { ...options, stdio: ["ignore", "pipe", "pipe"], shell: false }, signal);
       gone = group.gone;
       return group.child;
     };

@@ -134,3 +134,27 @@ await run(["sh", "-c", "setsid -w sh -c 'exit 0'; sleep 303 | sleep 304"], place
   for (let i = 0; i < 50 && processesWith(mark).length > 0; i++) await sleep(50);
   assert.deepEqual(processesWith(mark), []);
 });
+
+test("a guard that was ended is replaced, and the next one knows what runs; a bad name of a variable is refused", { timeout: 20_000 }, async (t) => {
+  const cwd = scratch(t);
+  const mark = `imgtask-mark-${process.pid}-${Math.random()}`;
+  writeFileSync(
+    join(cwd, "run.mts"),
+    `import { execFileSync } from "node:child_process";
+import { openSync } from "node:fs";
+import { run } from ${JSON.stringify(join(repository, "lib/process.ts"))};
+const place = { cwd: ${JSON.stringify(cwd)}, env: { PATH: process.env.PATH, MARK: process.env.MARK }, logFd: openSync("/dev/null", "a"), signal: new AbortController().signal };
+void run(["sh", "-c", "sleep 301 & sleep 302"], place);
+execFileSync("pkill", ["-KILL", "-P", String(process.pid), "-f", "^/bin/sh -c trap"]);
+setInterval(() => {}, 1000);
+`,
+  );
+  const child = spawn(process.execPath, ["--import", "tsx", join(cwd, "run.mts")], { cwd: repository, env: { ...process.env, MARK: mark }, stdio: ["ignore", "ignore", "inherit"] });
+  for (let i = 0; i < 100 && processesWith(mark).length < 4; i++) await sleep(100);
+  await sleep(300);
+  assert.ok(processesWith(mark).length >= 4, "the commands run");
+  child.kill("SIGKILL");
+  for (let i = 0; i < 50 && processesWith(mark).length > 0; i++) await sleep(50);
+  assert.deepEqual(processesWith(mark), []);
+  await assert.rejects(run(["true"], place(t), { env: { "a-b": "1" } }), { code: "IMG3001", message: /"a-b"/ });
+});
