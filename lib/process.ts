@@ -138,15 +138,6 @@ export function startGroup(file: string, args: readonly string[], options: Omit<
   return { child, end, gone };
 }
 
-let pdeathsig: readonly string[] | undefined;
-
-/** A prefix that makes the kernel end the command when this process dies without a chance to do so itself. */
-function deathPrefix(): readonly string[] {
-  if (pdeathsig !== undefined) return pdeathsig;
-  const setpriv = process.platform === "linux" ? which("setpriv") : undefined;
-  return (pdeathsig = setpriv === undefined ? [] : [setpriv, "--pdeathsig", "KILL", "--"]);
-}
-
 /**
  * Runs a command to its end.
  *
