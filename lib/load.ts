@@ -37,7 +37,7 @@ const settings = ["tsconfig.json", "package.json", "package-lock.json", "deno.js
  * @throws {ImgtaskError} IMG2009 when the imagefile cannot be evaluated, IMG2010 … for a bad graph
  */
 export async function load(project: Project, cache: StatCache, options: { readonly snapshot?: boolean; readonly write?: boolean } = {}): Promise<Loaded> {
-  const file = join(project.state, "snapshot");
+  const file = join(project.caches, "snapshot");
   const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env);
   if (kept !== undefined) {
     const graph = buildGraph(kept.declarations);

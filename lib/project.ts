@@ -2,8 +2,10 @@
  * Where things are: the imagefile, the directory it stands in, and the state imgtask keeps beside it.
  * @module
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { digestOf } from "./digest.ts";
 import { ExitCode, ImgtaskError } from "./error.ts";
 
 /** Names an imagefile may have, the first that exists wins. */
@@ -16,6 +18,11 @@ export interface Project {
   readonly directory: string;
   /** `.imgtask` beside the imagefile. */
   readonly state: string;
+  /**
+   * Where caches are that are believed unread: snapshot, stat cache, tool versions, evidence of freshness. The state
+   * directory; but where only signed results are trusted, a directory of the user's own, which nobody shares.
+   */
+  readonly caches: string;
 }
 
 /**
@@ -38,7 +45,30 @@ export function findProject(cwd: string, named?: string): Project {
 
 function projectOf(imagefile: string): Project {
   const directory = dirname(imagefile);
-  return { imagefile, directory, state: join(directory, ".imgtask") };
+  const state = join(directory, ".imgtask");
+  const trusted = process.env["IMGTASK_TRUSTED_RESULTS"] ?? "";
+  return { imagefile, directory, state, caches: trusted === "" ? state : privateCaches(directory, trusted) };
+}
+
+/** A directory of the user's own, another one for each project and each set of trusted keys. */
+function privateCaches(directory: string, trusted: string): string {
+  const named = process.env["XDG_STATE_HOME"] ?? "";
+  const home = join(named.startsWith("/") ? named : join(homedir(), ".local/state"), "imgtask");
+  if (`${home}/`.startsWith(`${directory}/`)) {
+    throw new ImgtaskError("IMG2027", "The user's directory for state lies within the project", {
+      expected: "a directory that nobody else shares, since only signed results are trusted",
+      found: home,
+      hint: "Set XDG_STATE_HOME to a directory outside of the project",
+      exitCode: ExitCode.usage,
+    });
+  }
+  let keys = trusted;
+  try {
+    keys = readFileSync(resolve(trusted), "utf8");
+  } catch {
+    // The keys themselves, not a file with them.
+  }
+  return join(home, digestOf(`${directory}\0${keys}`).slice(0, 32));
 }
 
 function noImagefile(path: string): ImgtaskError {

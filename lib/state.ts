@@ -32,13 +32,13 @@ export interface State {
 
 /** Opens the state of a project; writes nothing. */
 export function openState(project: Project, env: NodeJS.ProcessEnv = process.env): State {
-  const cache = new StatCache(join(project.state, "stat-cache"));
+  const cache = new StatCache(join(project.caches, "stat-cache"));
   return {
     project,
     cache,
     records: new Records(join(project.state, "records")),
     store: new Store(join(project.state, "store"), cache, { uid: process.geteuid?.() ?? 1 }),
-    tools: new ToolVersions(join(project.state, "tools")),
+    tools: new ToolVersions(join(project.caches, "tools")),
     epoch: epochOf(env["SOURCE_DATE_EPOCH"]),
   };
 }
@@ -55,6 +55,7 @@ export function prepareState(project: Project): void {
   mkdirSync(join(project.state, "tmp"), { recursive: true, mode: 0o700 });
   mkdirSync(join(project.state, "logs"), { recursive: true, mode: 0o700 });
   mkdirSync(join(project.state, "store"), { recursive: true, mode: 0o700 });
+  if (project.caches !== project.state) mkdirSync(project.caches, { recursive: true, mode: 0o700 });
   const ignore = join(project.state, ".gitignore");
   if (!existsSync(ignore)) writeFileSync(ignore, "*\n");
 }

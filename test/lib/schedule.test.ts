@@ -19,7 +19,7 @@ beforeEach(() => void (registry().targets.length = 0));
 
 function stateOf(t: TestContext): State {
   const directory = scratch(t);
-  const project = { directory, imagefile: `${directory}/imagefile.ts`, state: `${directory}/.imgtask` };
+  const project = { directory, imagefile: `${directory}/imagefile.ts`, state: `${directory}/.imgtask`, caches: `${directory}/.imgtask` };
   prepareState(project);
   return openState(project);
 }
