@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Digest } from "./digest.ts";
 import type { Reason } from "./event.ts";
 import { difference, fingerprint, manifest, type Resolution } from "./fingerprint.ts";
-import { closure, type Graph } from "./graph.ts";
+import { closure } from "./graph.ts";
 import type { Loaded } from "./load.ts";
 import type { Record } from "./record.ts";
 import { resolveNow, type State } from "./state.ts";
@@ -47,20 +47,6 @@ export async function judge(declaration: Declaration, now: Resolution, state: St
     if (!(await state.store.matches(stored!.digest, spec.form, path, spec.merge ?? false))) restore.push(name);
   }
   return { type: "fresh", record, restore };
-}
-
-/** Milliseconds a target takes when nothing is known of it. */
-const unknownDuration = 1000;
-
-/** For each target, the length in milliseconds of the longest path from its start to the end of the run. */
-export function criticalPaths(graph: Graph, order: readonly string[], state: State): ReadonlyMap<string, number> {
-  const wanted = new Set(order);
-  const lengths = new Map<string, number>();
-  for (const name of order.toReversed()) {
-    const after = graph.get(name)!.dependents.filter((one) => wanted.has(one)).map((one) => lengths.get(one) ?? 0);
-    lengths.set(name, (state.records.latest(name)?.duration ?? unknownDuration) + after.reduce((a, b) => Math.max(a, b), 0));
-  }
-  return lengths;
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * The only loop: brings the wanted targets from want through ready, queued and running to done or failed.
- * Freshness is decided when a target becomes ready; what runs is the longest remaining path first.
+ * Freshness is decided when a target becomes ready. Which of the queued starts next is `queue.ts`'s to say.
  * @module
  */
 import type { Digest } from "./digest.ts";
@@ -9,7 +9,9 @@ import { fullDisk } from "./full-disk.ts";
 import type { Listener, Outcome, Result } from "./event.ts";
 import { closure } from "./graph.ts";
 import type { Loaded } from "./load.ts";
-import { criticalPaths, judge, type Verdict } from "./plan.ts";
+import { judge, type Verdict } from "./plan.ts";
+import { estimator, longestPaths } from "./priority.ts";
+import { type Amounts, Queue } from "./queue.ts";
 import type { Record } from "./record.ts";
 import { closeLog, openLog, restoreOutput, runTarget } from "./run.ts";
 import { resolveNow, type State } from "./state.ts";
@@ -28,6 +30,11 @@ export interface ScheduleOptions {
   readonly forced: ReadonlySet<string>;
   /** Places in a pool; 1 for a pool that is not named. */
   readonly pools: Readonly<{ [name: string]: number }>;
+  /**
+   * Records of targets that are known to be fresh, with all that they need: they are done before the loop begins.
+   * @default none
+   */
+  readonly proven?: ReadonlyMap<string, Record>;
   readonly signal: AbortSignal;
   readonly on: Listener;
 }
@@ -55,10 +62,11 @@ class Schedule {
   readonly #outcomes = new Map<string, Outcome>();
   /** Dependencies not yet done, by target. */
   readonly #waiting = new Map<string, number>();
-  readonly #priority: ReadonlyMap<string, number>;
-  readonly #queue: { readonly declaration: Declaration; readonly verdict: Stale }[] = [];
-  readonly #pools = new Map<string, number>();
-  #cores = 0;
+  /** Made when the first target is stale: a run with nothing to do needs none. */
+  #priority: ReadonlyMap<string, number> | undefined;
+  readonly #queue: Queue;
+  /** What is queued, by name. */
+  readonly #stale = new Map<string, Stale>();
   #active = 0;
   /** Of the active ones, those whose freshness is being decided. */
   #deciding = 0;
@@ -72,7 +80,8 @@ class Schedule {
     this.#order = order;
     this.#state = state;
     this.#options = options;
-    this.#priority = criticalPaths(loaded.graph, order, state);
+    const { jobs, pools } = options;
+    this.#queue = new Queue((resource) => (resource === "cpu" ? jobs : Object.hasOwn(pools, resource) ? pools[resource]! : 1));
   }
 
   async finish(): Promise<Summary> {
@@ -82,7 +91,7 @@ class Schedule {
     signal.addEventListener("abort", abort, { once: true });
     for (const name of this.#order) this.#waiting.set(name, this.#loaded.graph.get(name)!.dependencies.length);
     const settled = new Promise<void>((resolve) => (this.#settled = resolve));
-    for (const name of this.#order) if (this.#waiting.get(name) === 0) this.#ready(name);
+    this.#begin();
     this.#advance();
     // A recipe that waits for something no timer or handle stands for must not let the process end under it.
     const alive = setInterval(() => {}, 3_600_000);
@@ -102,9 +111,32 @@ class Schedule {
     return this.#stop.signal.aborted || (this.#failure !== undefined && !this.#options.keepGoing);
   }
 
+  /** Marks what is proven fresh, without a promise for each of them, and looks at what is ready then. */
+  #begin(): void {
+    if (this.#closed) return;
+    const { proven, on } = this.#options;
+    const ready: string[] = [];
+    for (const name of this.#order) {
+      if (this.#waiting.get(name) !== 0) continue;
+      const record = proven?.get(name);
+      if (record !== undefined) {
+        this.#publish(record);
+        on({ type: "target fresh", target: name });
+      }
+      if (record !== undefined || this.#isGroup(name)) this.#close(name, "fresh");
+      else ready.push(name);
+    }
+    for (const name of ready) this.#ready(name);
+  }
+
+  #isGroup(name: string): boolean {
+    return this.#loaded.graph.get(name)!.declaration.kind === "group";
+  }
+
   /** All that the target needs is done: decide whether it is fresh. */
   #ready(name: string): void {
     if (this.#closed) return;
+    if (this.#isGroup(name)) return this.#done(name, "fresh");
     this.#active++;
     this.#deciding++;
     const { declaration } = this.#loaded.graph.get(name)!;
@@ -119,14 +151,9 @@ class Schedule {
 
   async #decide(declaration: Declaration): Promise<void> {
     const { name } = declaration;
-    if (declaration.kind === "group") return this.#done(name, "fresh");
     const now = await resolveNow(declaration, this.#loaded, this.#state, this.#upstream);
     const verdict = await judge(declaration, now, this.#state, this.#options.forced.has(name));
-    if (verdict.type === "stale") {
-      this.#queue.push({ declaration, verdict });
-      this.#queue.sort((a, b) => this.#priority.get(b.declaration.name)! - this.#priority.get(a.declaration.name)!);
-      return;
-    }
+    if (verdict.type === "stale") return this.#enqueue(declaration, verdict);
     const { record, restore } = verdict;
     for (const output of restore) await restoreOutput(declaration, output, record.outputs[output]!, this.#state);
     if (this.#state.records.latest(name) !== record) this.#state.records.append(record);
@@ -136,25 +163,39 @@ class Schedule {
     this.#done(name, restore.length > 0 ? "restored" : "fresh");
   }
 
+  #enqueue(declaration: Declaration, verdict: Stale): void {
+    const { graph } = this.#loaded;
+    this.#priority ??= longestPaths(this.#order, (name) => graph.get(name)!.dependents, estimator(graph, this.#state.records));
+    this.#stale.set(declaration.name, verdict);
+    this.#queue.add(declaration.name, this.#priority.get(declaration.name)!, amountsOf(declaration));
+  }
+
   #publish(record: Record): void {
     for (const [output, stored] of Object.entries(record.outputs)) this.#upstream.set(`${record.target}#${output}`, stored.digest);
   }
 
-  #done(name: string, outcome: Outcome): void {
+  /** Notes what became of a target; gives those that now have all they need. */
+  #close(name: string, outcome: Outcome): readonly string[] {
     this.#outcomes.set(name, outcome);
+    const ready: string[] = [];
     for (const dependent of this.#loaded.graph.get(name)!.dependents) {
       const left = this.#waiting.get(dependent);
       if (left === undefined) continue;
       this.#waiting.set(dependent, left - 1);
-      if (left === 1 && !this.#outcomes.has(dependent)) this.#ready(dependent);
+      if (left === 1 && !this.#outcomes.has(dependent)) ready.push(dependent);
     }
+    return ready;
+  }
+
+  #done(name: string, outcome: Outcome): void {
+    for (const dependent of this.#close(name, outcome)) this.#ready(dependent);
   }
 
   /** Starts what has room; settles when nothing is left to do. */
   #advance(): void {
     // What just became ready may be more urgent than what is queued: wait for its verdict, but not for long.
     if (this.#deciding === 0) this.#startQueued();
-    else if (this.#queue.length > 0) this.#patience ??= setTimeout(() => this.#startQueued(), patience);
+    else if (this.#queue.size > 0) this.#patience ??= setTimeout(() => this.#startQueued(), patience);
     if (this.#active === 0) this.#settled();
   }
 
@@ -162,31 +203,12 @@ class Schedule {
     clearTimeout(this.#patience);
     this.#patience = undefined;
     if (this.#closed) return;
-    for (const queued of [...this.#queue]) {
-      if (!this.#fits(queued.declaration)) continue;
-      this.#queue.splice(this.#queue.indexOf(queued), 1);
-      this.#start(queued.declaration, queued.verdict);
-    }
-  }
-
-  #places(declaration: Declaration): number {
-    return Math.min(Math.max(declaration.resources.cpu, 0), this.#options.jobs);
-  }
-
-  #fits(declaration: Declaration): boolean {
-    if (this.#cores > 0 && this.#cores + this.#places(declaration) > this.#options.jobs) return false;
-    const { pools } = this.#options;
-    return declaration.resources.pools.every((pool) => (this.#pools.get(pool) ?? 0) < (Object.hasOwn(pools, pool) ? pools[pool]! : 1));
-  }
-
-  #take(declaration: Declaration, sign: 1 | -1): void {
-    this.#cores += sign * this.#places(declaration);
-    for (const pool of declaration.resources.pools) this.#pools.set(pool, (this.#pools.get(pool) ?? 0) + sign);
+    for (const name of this.#queue.take()) this.#start(this.#loaded.graph.get(name)!.declaration, this.#stale.get(name)!);
   }
 
   #start(declaration: Declaration, verdict: Stale): void {
     this.#active++;
-    this.#take(declaration, 1);
+    this.#stale.delete(declaration.name);
     const started = Date.now();
     let log: { readonly fd: number; readonly path: string } | undefined;
     void (async () => {
@@ -197,7 +219,7 @@ class Schedule {
       .catch((error: unknown) => this.#fail(declaration, error, Date.now() - started, log?.path))
       .finally(() => {
         if (log !== undefined) closeLog(log);
-        this.#take(declaration, -1);
+        this.#queue.release(declaration.name);
         this.#active--;
         this.#advance();
       });
@@ -246,7 +268,7 @@ class Schedule {
     this.#options.on({ type: "target failed", target: name, duration, error: located, log });
     this.#skipDependents(name);
     // Nothing new starts now; what already runs is let finish, so that its work is not lost.
-    if (!this.#options.keepGoing) this.#queue.length = 0;
+    if (!this.#options.keepGoing) this.#queue.clear();
   }
 
   #skipDependents(failed: string): void {
@@ -260,4 +282,9 @@ class Schedule {
       }
     }
   }
+}
+
+/** What a target takes while it runs. */
+function amountsOf({ resources }: Declaration): Amounts {
+  return new Map([["cpu", Math.max(resources.cpu, 0)] as const, ...resources.pools.map((pool) => [pool, 1] as const)]);
 }

@@ -13,9 +13,9 @@ import { repository } from "../rig/project.ts";
 const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "package", "files", "tool", "watch"],
   ["caller", "lift", "target", "machine", "guard", "full-disk"],
-  ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host"],
+  ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host", "queue"],
   ["mod", "store", "record", "recipe", "sources", "snapshot", "lock", "tool-versions", "package-manager", "project"],
-  ["load", "collect"],
+  ["load", "collect", "priority"],
   ["state"],
   ["plan"],
   ["run"],
