@@ -104,7 +104,7 @@ function loaded(evaluation: Evaluation, graph: Graph, registered: Loaded["regist
   return {
     graph,
     default: evaluation.default,
-    recipeDigest: (declaration) => evaluation.recipes[declaration.module ?? ""]!,
+    recipeDigest: ({ module, name }) => evaluation.recipes[module ?? name] ?? evaluation.recipes[""]!,
     registered,
   };
 }

@@ -17,7 +17,10 @@ export interface Evaluation {
   readonly declarations: readonly Declaration[];
   /** Name of the default target or group. */
   readonly default?: string;
-  /** Digest of the code of each recipe, by its module's URL; `""` is the imagefile itself. */
+  /**
+   * Digests of the code of recipes, by URL of the recipe's module, otherwise by name of the target; under `""` the one
+   * of all targets that have no entry, which is the most frequent.
+   */
   readonly recipes: Readonly<Record<string, Digest>>;
 }
 

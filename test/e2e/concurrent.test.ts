@@ -32,7 +32,7 @@ test("4 processes × 5 rounds: each target once a round, all succeed", { timeout
 });
 
 test("a waiting process says for whom, and goes on at once when the holder is killed, even a stopped one", { timeout: 60_000 }, async (t) => {
-  const made = new TestProject({ "imagefile.ts": imagefile.replace('"0.1"', '"30"').replace("await exec", `if (process.env.SLOW) await exec`), seed: "x" });
+  const made = new TestProject({ "imagefile.ts": imagefile.replace('"0.1"', '"30"').replace("inputs, outputs, exec })", "inputs, outputs, exec, env })").replace("inputs: {", `env: ["SLOW"], inputs: {`).replace("await exec", `if (env.SLOW) await exec`), seed: "x" });
   t.after(() => made.eject());
   const holder = made.start(["run"], { env: { SLOW: "1" } });
   while (made.ran().length === 0) await sleep(20);

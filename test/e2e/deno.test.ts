@@ -18,8 +18,7 @@ function project(t: TestContext): TestProject {
       imports: { imgtask: join(repository, "plugins/mod.ts"), "imgtask/plugins/": `${join(repository, "plugins")}/`, "imgtask/distros/": `${join(repository, "distros")}/` },
       nodeModulesDir: "manual",
     }),
-    "imagefile.ts": `${preamble}import process from "node:process";
-const one = target("make:one", { description: "upper case", inputs: { file: source("in.txt") }, outputs: { out: output("file", "x", { path: "artifacts/one" }) },
+    "imagefile.ts": `${preamble}const one = target("make:one", { description: "upper case", inputs: { file: source("in.txt") }, outputs: { out: output("file", "x", { path: "artifacts/one" }) },
   async run({ target, inputs, outputs, exec }) { ${note} await exec(["tr", "a-z", "A-Z"], { input: readFileSync(inputs.file), stdout: { file: outputs.out } }); } });
 const two = target("make:two", { inputs: { one }, outputs: { out: output("tree", "x", { path: "artifacts/two" }) },
   async run({ target, inputs, outputs, $ }) { ${note} await $\`mkdir \${outputs.out} && cp \${inputs.one} \${outputs.out}/copy && sleep 0.3\`; } });

@@ -18,12 +18,12 @@ for (let layer = 0; layer < ${layers}; layer++) {
   const now = [];
   for (let i = 0; i < ${width}; i++) {
     const made = target(\`make:\${layer}-\${i}\`, {
-      inputs: { before, seed: source("seed") }, params: { layer, i }, outputs: { out: output(i === 1 ? "tree" : "file", "x", { path: \`artifacts/\${layer}-\${i}\` }) },
+      inputs: { before, seed: source("seed") }, params: { layer, i }, env: ["MARK"], outputs: { out: output(i === 1 ? "tree" : "file", "x", { path: \`artifacts/\${layer}-\${i}\` }) },
       async run({ target, params, inputs, outputs, exec }) {
         ${note}
         const file = params.i === 1 ? outputs.out + "/f" : outputs.out;
         if (params.i === 1) await exec(["mkdir", outputs.out]);
-        await exec(["sh", "-c", 'sleep 30 & part=$!; sleep 0.02; printf "%s-%s-" "$2" "$3" >"$1"; sleep 0.02; cat "$4" >>"$1"; kill $part', "sh", file, String(params.layer), String(params.i), inputs.seed], { env: { MARK: process.env.MARK } });
+        await exec(["sh", "-c", 'sleep 30 & part=$!; sleep 0.02; printf "%s-%s-" "$2" "$3" >"$1"; sleep 0.02; cat "$4" >>"$1"; kill $part', "sh", file, String(params.layer), String(params.i), inputs.seed]);
         writeFileSync(file, readFileSync(file, "utf8") + inputs.before.length);
       },
     });
@@ -103,9 +103,9 @@ for (const [signal, count] of Object.entries(points) as [keyof typeof points, nu
 
 test("SIGINT ends a command that ignores it, and a recipe that never ends", { timeout: 60_000 }, async (t) => {
   const made = new TestProject({
-    "imagefile.ts": `${preamble}const a = target("make:a", { outputs: { out: "file" }, async run({ target, exec }) { ${note} await exec(["sh", "-c", 'trap "" INT TERM; while :; do sleep 0.1; done'], { env: { MARK: process.env.MARK } }); } });
+    "imagefile.ts": `${preamble}const a = target("make:a", { env: ["MARK"], outputs: { out: "file" }, async run({ target, exec }) { ${note} await exec(["sh", "-c", 'trap "" INT TERM; while :; do sleep 0.1; done']); } });
 const b = target("make:b", { outputs: { out: "file" }, async run({ target }) { ${note} await new Promise(() => {}); } });
-const c = target("make:c", { outputs: { out: "file" }, async run({ target, $ }) { ${note} await $\`trap "" INT TERM; while :; do MARK=\${process.env.MARK} sleep 0.1; done\`; } });
+const c = target("make:c", { env: ["MARK"], outputs: { out: "file" }, async run({ target, $ }) { ${note} await $\`trap "" INT TERM; while :; do sleep 0.1; done\`; } });
 export default group("all", [a, b, c]);\n`,
   });
   t.after(() => made.eject());

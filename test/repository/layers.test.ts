@@ -14,7 +14,7 @@ const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "package", "files", "tool", "watch"],
   ["caller", "lift", "target", "machine", "guard", "full-disk"],
   ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host", "queue"],
-  ["mod", "store", "record", "recipe", "sources", "snapshot", "lock", "tool-versions", "package-manager", "project"],
+  ["mod", "store", "record", "recipe", "sources", "snapshot", "recipe-sheet", "lock", "tool-versions", "package-manager", "project"],
   ["load", "collect", "priority"],
   ["state"],
   ["plan"],

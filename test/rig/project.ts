@@ -32,13 +32,14 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
-/** What imagefiles of tests begin with: `counted` makes a target whose recipe notes each run in `runs/NAME`. */
-export const preamble = `import { group, output, source, target } from "imgtask";
+/** What imagefiles of tests begin with; `noteRun(target)` notes a run of a recipe in `runs/NAME`. */
+export const preamble = `import { noteRun } from "run-counter";
+import { group, output, source, target } from "imgtask";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 `;
 
 /** A line of recipe code that notes one run of a target; the number of lines is the number of runs. */
-export const note = `appendFileSync(process.env.RUNS + "/" + target, "run\\n");`;
+export const note = "noteRun(target);";
 
 /** A project in a directory of its own. */
 export class TestProject {
@@ -53,6 +54,10 @@ export class TestProject {
     mkdirSync(this.#runs, { mode: 0o777 });
     mkdirSync(join(this.directory, "node_modules"), { recursive: true });
     symlinkSync(repository, join(this.directory, "node_modules/imgtask"));
+    // An installed package: what it does is told by its version, so that where runs are counted is no part of a recipe.
+    this.write("node_modules/run-counter/package.json", `{ "name": "run-counter", "version": "1.0.0", "type": "module", "exports": { "types": "./index.d.ts", "default": "./index.js" } }\n`);
+    this.write("node_modules/run-counter/index.js", `import { appendFileSync } from "node:fs";\nimport process from "node:process";\nexport const noteRun = (target) => appendFileSync(process.env.RUNS + "/" + target, "run\\n");\n`);
+    this.write("node_modules/run-counter/index.d.ts", "export function noteRun(target: string): void;\n");
     this.write("package.json", `{ "type": "module" }\n`);
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
