@@ -2,8 +2,8 @@
  * Small helpers around the file system that node lacks. Knows nothing of what the files are.
  * @module
  */
-import type { BigIntStats } from "node:fs";
-import { lstat, open, readdir } from "node:fs/promises";
+import { type BigIntStats, constants } from "node:fs";
+import { copyFile, lstat, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 
 /** Whether an error says that the file is not there. */
@@ -29,6 +29,21 @@ export async function statOf(path: string): Promise<BigIntStats | undefined> {
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
+  }
+}
+
+/**
+ * Copies a file to a path where nothing is: by reflink where the file system can, otherwise with its holes, which
+ * `copyFile` would fill.
+ */
+export async function copyWhole(from: string, to: string): Promise<void> {
+  const { size, blocks } = await lstat(from);
+  if (size < 1024 * 1024 || blocks * 512 >= size) return copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  try {
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE_FORCE);
+  } catch (error) {
+    if (!["ENOTSUP", "EOPNOTSUPP", "EXDEV", "EINVAL", "ENOTTY", "ENOSYS"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    await (await import("./sparse.ts")).copySparse(from, to);
   }
 }
 

@@ -13,11 +13,28 @@ import type { StatCache } from "./stat-cache.ts";
 /** The bits of a mode that a recipe can see a difference in. */
 const octal = (stat: BigIntStats): string => (stat.mode & 0o7777n).toString(8).padStart(4, "0");
 
+/** Bytes from which a file counts by its blocks that are not all zeros; by size alone, so that a copy without holes agrees. */
+const bigFile = 64 * 1024 * 1024;
+
+/** What a file's content is known by. */
+async function contentOf(full: string, stat: BigIntStats, cache: StatCache): Promise<string> {
+  if (stat.size < bigFile) return cache.digest(full, stat);
+  // Under a key that is no path: what the cache knows under the path is the plain digest.
+  const key = `sparse ${full}`;
+  const known = cache.lookup(key, stat);
+  if (known !== undefined) return `sparse ${known}`;
+  const { digestSparse } = await import("./sparse.ts");
+  const began = Date.now();
+  const digest = await digestSparse(full);
+  cache.remember(key, stat, digest, began);
+  return `sparse ${digest}`;
+}
+
 async function entryOf(project: string, path: string, stat: BigIntStats, cache: StatCache): Promise<SourceEntry> {
   const full = join(project, path);
   if (stat.isSymbolicLink()) return { path, content: `link ${await readlink(full)}` };
   if (stat.isDirectory()) return { path, content: `directory ${octal(stat)}` };
-  if (stat.isFile()) return { path, content: `file ${octal(stat)} ${await cache.digest(full, stat)}` };
+  if (stat.isFile()) return { path, content: `file ${octal(stat)} ${await contentOf(full, stat, cache)}` };
   throw new ImgtaskError("IMG2007", `Source "${path}" is neither a file, a directory nor a symbolic link`, { exitCode: ExitCode.usage });
 }
 

@@ -2,13 +2,13 @@
  * The content-addressed store: every output once, by its SHA-256, read-only. Knows no target and no fingerprint.
  * @module
  */
-import { type BigIntStats, constants } from "node:fs";
-import { chmod, copyFile, link, lstat, lutimes, mkdir, open, readdir, readFile, readlink, rename, rm, symlink, unlink, utimes } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
+import { chmod, link, lstat, lutimes, mkdir, open, readdir, readFile, readlink, rename, rm, symlink, unlink, utimes } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Form } from "./artifact.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { ImgtaskError } from "./error.ts";
-import { holdsOnly, statOf, syncPath } from "./files.ts";
+import { copyWhole, holdsOnly, statOf, syncPath } from "./files.ts";
 import { identityOf, type StatCache } from "./stat-cache.ts";
 
 /** One entry of a stored tree, in code unit order of paths. */
@@ -82,7 +82,7 @@ export class Store {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
       const temporary = join(dirname(object), temporaryName());
-      await copyFile(path, temporary, constants.COPYFILE_FICLONE);
+      await copyWhole(path, temporary);
       await chmod(temporary, executable ? 0o555 : 0o444);
       await syncPath(temporary);
       await rename(temporary, object);
@@ -205,7 +205,7 @@ export class Store {
       const stat = await statOf(object);
       await link(object, destination).catch(async (error: NodeJS.ErrnoException) => {
         if (error.code !== "EXDEV" && error.code !== "EMLINK") throw error;
-        await copyFile(object, destination, constants.COPYFILE_FICLONE);
+        await copyWhole(object, destination);
         await chmod(destination, mode);
       });
       await this.#keepKnown(object, stat);
@@ -324,7 +324,7 @@ export class Store {
         if (!["EXDEV", "EMLINK", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
       }
     }
-    await copyFile(object, destination, constants.COPYFILE_FICLONE);
+    await copyWhole(object, destination);
     await chmod(destination, Number((stat?.mode ?? 0o444n) & 0o777n));
     const known = stat === undefined ? undefined : this.#cache.lookup(object, stat);
     if (known !== undefined) await this.#rememberArtifact(destination, known);
@@ -340,7 +340,7 @@ export class Store {
         await chmod(destination, entry.mode);
       } else if (entry.type === "link") await symlink(entry.to!, destination);
       else {
-        await copyFile(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), destination, constants.COPYFILE_EXCL);
+        await copyWhole(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), destination);
         await chmod(destination, entry.mode);
       }
     }
