@@ -1,10 +1,11 @@
 /**
  * The log of results: which fingerprint of a target gave which outputs. Append-only, one checksummed line a
  * result, written after the outputs are safe in the store. A damaged line is a result forgotten, never a wrong one.
+ * A line may be signed; whose signature counts is not known here.
  * @module
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeSync } from "node:fs";
-import { type Digest, digestOf } from "./digest.ts";
+import { type Digest, digestOf, isDigest } from "./digest.ts";
 import type { Reason } from "./event.ts";
 import type { Manifest } from "./fingerprint.ts";
 
@@ -16,6 +17,29 @@ export interface StoredOutput {
   /** Where it appeared, relative to the project. */
   readonly path?: string;
 }
+
+/** Who made a result, by its own account: believe it only of a record whose signature was verified. */
+export interface Producer {
+  /** Id of the minisign key that signed. */
+  readonly key: string;
+  /** `IMGTASK_BUILDER` of the run. */
+  readonly builder?: string;
+}
+
+/** Whose results are believed, and who signs new ones. */
+export interface Trust {
+  /** Whether a trusted key signed a line's body as that producer. */
+  believes(body: string, signature: string, producer: Producer): boolean;
+  /** Asks for the key that signs, if there is one. Before {@linkcode sign}. */
+  ready(): Promise<void>;
+  /** Who signs; `undefined` when this run has no key. */
+  readonly producer: Producer | undefined;
+  /** Signature of a line's body. */
+  sign(body: string): string;
+}
+
+/** The trust of a run that was told to trust somebody, and not yet whom. */
+export const nobody: Trust = { believes: () => false, ready: () => Promise.resolve(), producer: undefined, sign: () => "" };
 
 /** One result of one target. */
 export interface Record {
@@ -29,6 +53,18 @@ export interface Record {
   readonly duration: number;
   /** Why it ran. */
   readonly reasons: readonly Reason[];
+  /** Of a signed result. */
+  readonly producer?: Producer;
+}
+
+/** A result as it stands in the log. */
+interface Entry {
+  readonly record: Record;
+  /** The JSON of the record, byte by byte what is signed. */
+  readonly body: string;
+  readonly signature: string | undefined;
+  /** Whether it is believed; found out when it is asked for. */
+  believed?: boolean;
 }
 
 /** Results kept of one target, so that going back to an earlier state restores instead of running. */
@@ -37,10 +73,11 @@ const keptPerTarget = 8;
 /** Characters of the digest that guards a line. */
 const guard = 16;
 
-function encode(record: Record): string {
-  const body = JSON.stringify(record);
+function encode({ body, signature }: Entry): string {
+  // JSON holds no tab of its own.
+  const text = signature === undefined ? body : `${body}\t${signature}`;
   // The newline before it lets reading find this line even when the end of the one before was lost.
-  return `\n${digestOf(body).slice(0, guard)} ${body}\n`;
+  return `\n${digestOf(text).slice(0, guard)} ${text}\n`;
 }
 
 /** Writes all of a text: one call may write a part only, as when the disk is nearly full. */
@@ -49,26 +86,61 @@ function writeAll(fd: number, text: string): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-function decode(line: string): Record | undefined {
-  const body = line.slice(guard + 1);
-  if (line[guard] !== " " || digestOf(body).slice(0, guard) !== line.slice(0, guard)) return undefined;
-  return JSON.parse(body) as Record;
+function decode(line: string): Entry | undefined {
+  const text = line.slice(guard + 1);
+  if (line[guard] !== " " || digestOf(text).slice(0, guard) !== line.slice(0, guard)) return undefined;
+  const tab = text.lastIndexOf("\t");
+  const body = tab < 0 ? text : text.slice(0, tab);
+  try {
+    const record = JSON.parse(body) as Record | null;
+    if (typeof record?.target !== "string" || !isDigest(record.fingerprint)) return undefined;
+    return { record, body, signature: tab < 0 ? undefined : text.slice(tab + 1) };
+  } catch {
+    // The checksum is no secret: whoever can write to the log can make one.
+    return undefined;
+  }
+}
+
+/** Id of the key that a result says it is signed with; `""` when it is not signed. */
+const signerOf = ({ record, signature }: Entry): string => (signature === undefined ? "" : String(record.producer?.key));
+
+/**
+ * Of one target's results the newest of each fingerprint and signer, and no more than are kept of a signer: nobody's
+ * results push out another's.
+ */
+function newest(list: readonly Entry[]): Entry[] {
+  const seen = new Set<string>(), counts = new Map<string, number>();
+  return list.toReversed().filter((entry) => {
+    const signer = signerOf(entry), key = `${entry.record.fingerprint} ${signer}`;
+    const count = counts.get(signer) ?? 0;
+    if (seen.has(key) || count === keptPerTarget) return false;
+    seen.add(key);
+    counts.set(signer, count + 1);
+    return true;
+  }).reverse();
 }
 
 /** The results on record. */
 export class Records {
   readonly #file: string;
+  readonly #trust: Trust | undefined;
   /** Newest last. */
-  readonly #byTarget = new Map<string, Record[]>();
+  readonly #byTarget = new Map<string, Entry[]>();
   #lines = 0;
+  #untrusted = 0;
   /** Lines that could not be read; each was a result and is forgotten. */
   readonly damaged: number;
   /** Length of the log without its unfinished last line, when there is one. */
   #unfinished: number | undefined;
 
-  /** Reads the log. A damaged line is left out; an unfinished last line is cut off before the next is written. */
-  constructor(file: string) {
+  /**
+   * Reads the log. A damaged line is left out; an unfinished last line is cut off before the next is written.
+   *
+   * @param trust whose results are believed; the others are as if they were not there. @default everybody's
+   */
+  constructor(file: string, trust?: Trust) {
     this.#file = file;
+    this.#trust = trust;
     let bytes: Buffer = Buffer.alloc(0);
     try {
       bytes = readFileSync(file);
@@ -79,39 +151,68 @@ export class Records {
     const lines = bytes.toString("utf8", 0, end).split("\n").filter((line) => line !== "");
     let damaged = end === bytes.length ? 0 : 1;
     for (const line of lines) {
-      const record = decode(line);
-      if (record === undefined) damaged++;
-      else this.#remember(record);
+      const entry = decode(line);
+      if (entry === undefined) damaged++;
+      else this.#remember(entry);
     }
     this.#lines = lines.length;
     this.damaged = damaged;
     this.#unfinished = end === bytes.length ? undefined : end;
   }
 
-  #remember(record: Record): void {
-    const list = (this.#byTarget.get(record.target) ?? []).filter((other) => other.fingerprint !== record.fingerprint);
-    list.push(record);
-    if (list.length > keptPerTarget) list.shift();
-    this.#byTarget.set(record.target, list);
+  #remember(entry: Entry): void {
+    const { target } = entry.record;
+    const list = this.#byTarget.get(target);
+    if (list === undefined) return void this.#byTarget.set(target, [entry]);
+    // What claims to be of a trusted key may be forged: nothing gives way to it before its signature was looked at.
+    this.#byTarget.set(target, this.#trust === undefined ? newest([...list, entry]) : [...list, entry]);
+  }
+
+  /** Whether a result may be used. */
+  #believes(entry: Entry): boolean {
+    if (this.#trust === undefined) return true;
+    if (entry.believed === undefined) {
+      const { record: { producer }, body, signature } = entry;
+      entry.believed = signature !== undefined && typeof producer?.key === "string" && this.#trust.believes(body, signature, producer);
+      if (!entry.believed) this.#untrusted++;
+    }
+    return entry.believed;
+  }
+
+  /** Results that were looked for, found, and not taken, because no trusted key signed them. */
+  get untrusted(): number {
+    return this.#untrusted;
   }
 
   /** The result of a target with this fingerprint, or `undefined`. */
   find(target: string, fingerprint: Digest): Record | undefined {
-    return this.#byTarget.get(target)?.findLast((record) => record.fingerprint === fingerprint);
+    return this.#byTarget.get(target)?.findLast((entry) => entry.record.fingerprint === fingerprint && this.#believes(entry))?.record;
   }
 
   /** The newest result of a target, or `undefined`. */
   latest(target: string): Record | undefined {
-    return this.#byTarget.get(target)?.at(-1);
+    return this.#byTarget.get(target)?.findLast((entry) => this.#believes(entry))?.record;
   }
 
   /** Every result that is kept. */
   *all(): Iterable<Record> {
-    for (const list of this.#byTarget.values()) yield* list;
+    for (const list of this.#byTarget.values()) for (const entry of newest(list.filter((one) => this.#believes(one)))) yield entry.record;
+  }
+
+  /** What others say of a target's results, unverified: for what costs nobody anything if it is a lie. */
+  *hearsay(target: string): Iterable<Record> {
+    if (this.#trust !== undefined) for (const entry of this.#byTarget.get(target) ?? []) yield entry.record;
+  }
+
+  /** Makes ready to append: asks for the key that signs, if there is one. */
+  async ready(): Promise<void> {
+    await this.#trust?.ready();
   }
 
   /** Appends a result and waits until it is on disk. Its outputs must be there already. */
   append(record: Record): void {
+    // One that came from the log keeps its signature.
+    const entry = this.#byTarget.get(record.target)?.find((one) => one.record === record) ?? this.#entryOf(record);
     if (this.#unfinished !== undefined) {
       truncateSync(this.#file, this.#unfinished);
       this.#unfinished = undefined;
@@ -119,7 +220,7 @@ export class Records {
     const fd = openSync(this.#file, "a", 0o600);
     const before = fstatSync(fd).size;
     try {
-      writeAll(fd, encode(record));
+      writeAll(fd, encode(entry));
       fsyncSync(fd);
     } catch (error) {
       // A full disk may have taken half of the line.
@@ -128,19 +229,39 @@ export class Records {
     } finally {
       closeSync(fd);
     }
-    this.#remember(record);
+    this.#remember(entry);
     this.#lines++;
+  }
+
+  #entryOf(record: Record): Entry {
+    const producer = this.#trust?.producer;
+    if (producer === undefined) return { record, body: JSON.stringify(record), signature: undefined };
+    const body = JSON.stringify({ ...record, producer });
+    return { record: JSON.parse(body) as Record, body, signature: this.#trust!.sign(body) };
+  }
+
+  /** What compacting keeps: of a run that trusts some, also what others may take, but nothing that is forged. */
+  *#kept(): Iterable<Entry> {
+    for (const list of this.#byTarget.values()) {
+      if (this.#trust === undefined) yield* list;
+      else {
+        const believed = list.filter((entry) => this.#believes(entry));
+        const signers = new Set(believed.map(signerOf));
+        yield* newest(believed);
+        yield* newest(list.filter((entry) => !this.#believes(entry) && !signers.has(signerOf(entry))).slice(-keptPerTarget));
+      }
+    }
   }
 
   /** Writes the log anew when most of its lines are superseded or damaged. Failing to is no error: the old one stays. */
   compact(): void {
-    const kept = [...this.all()];
+    const kept = [...this.#kept()];
     if (this.#lines < 64 || this.#lines < kept.length * 2) return;
     const temporary = `${this.#file}.new`;
     try {
       const fd = openSync(temporary, "w", 0o600);
       try {
-        writeAll(fd, kept.sort((a, b) => a.time - b.time).map(encode).join(""));
+        writeAll(fd, kept.map(encode).join(""));
         fsyncSync(fd);
       } finally {
         closeSync(fd);

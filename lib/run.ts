@@ -7,7 +7,7 @@ import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Digest } from "./digest.ts";
+import { type Digest, isDigest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
@@ -63,6 +63,8 @@ let serial = 0;
 export async function runTarget(options: RunOptions, log: { readonly fd: number }): Promise<RunResult> {
   const { state, registered, resolution } = options;
   const { declaration } = registered;
+  // A key that cannot be used is found before hours of work, not behind them.
+  await state.records.ready();
   const started = Date.now();
   const directory = join(state.project.state, "tmp", `${process.pid}-${serial++}`);
   let keep = false;
@@ -117,8 +119,14 @@ const ownDirectories = /^(?:artifacts|workspaces|logs)\//;
 async function refuseForeign(declaration: Declaration, name: string, { path }: StoredOutput, state: State): Promise<void> {
   if (path === undefined || declaration.outputs[name]!.merge === true || ownDirectories.test(path)) return;
   if (state.records.latest(declaration.name)?.outputs[name]?.path === path) return;
-  const stat = await lstat(join(state.project.directory, path)).catch(() => undefined);
+  const full = join(state.project.directory, path);
+  const stat = await lstat(full).catch(() => undefined);
   if (stat === undefined) return;
+  // An earlier run's result that is no longer believed: these very bytes can be had again.
+  for (const { outputs } of state.records.hearsay(declaration.name)) {
+    const before = outputs?.[name];
+    if (before?.path === path && isDigest(before.digest) && (await state.store.matches(before.digest, declaration.outputs[name]!.form, full, false))) return;
+  }
   throw new ImgtaskError("IMG3013", `Something else stands where output "${name}" of "${declaration.name}" belongs: "${path}"`, {
     expected: "nothing, or what imgtask put there",
     found: stat.isDirectory() ? "a directory" : "a file",

@@ -9,7 +9,7 @@ import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Resolution } from "./fingerprint.ts";
 import type { Loaded } from "./load.ts";
 import type { Project } from "./project.ts";
-import { Records } from "./record.ts";
+import { nobody, Records, type Trust } from "./record.ts";
 import { globEntries, sourceEntries } from "./sources.ts";
 import { StatCache } from "./stat-cache.ts";
 import { Store } from "./store.ts";
@@ -30,13 +30,23 @@ export interface State {
   readonly epoch: number;
 }
 
-/** Opens the state of a project; writes nothing. */
-export function openState(project: Project, env: NodeJS.ProcessEnv = process.env): State {
+/** Whose results are believed, by the environment; `undefined` when everybody's are. Takes the secret key out of it. */
+export async function openTrust(project: Project, env: NodeJS.ProcessEnv = process.env): Promise<Trust | undefined> {
+  if ((env["IMGTASK_TRUSTED_RESULTS"] ?? "") === "" && (env["IMGTASK_RESULT_KEY"] ?? "") === "") return undefined;
+  return (await import("./trust.ts")).readTrust(project, env);
+}
+
+/**
+ * Opens the state of a project; writes nothing.
+ *
+ * @param trust from {@linkcode openTrust}. @default nobody's results are believed where only some should be
+ */
+export function openState(project: Project, trust: Trust | undefined = project.caches === project.state ? undefined : nobody, env: NodeJS.ProcessEnv = process.env): State {
   const cache = new StatCache(join(project.caches, "stat-cache"));
   return {
     project,
     cache,
-    records: new Records(join(project.state, "records")),
+    records: new Records(join(project.state, "records"), trust),
     store: new Store(join(project.state, "store"), cache, { uid: process.geteuid?.() ?? 1 }),
     tools: new ToolVersions(join(project.caches, "tools")),
     epoch: epochOf(env["SOURCE_DATE_EPOCH"]),

@@ -9,7 +9,7 @@ import { takeLock } from "../lock.ts";
 import { findProject, type Project } from "../project.ts";
 import { formatSize } from "../report/size.ts";
 import { printable } from "../report/text.ts";
-import { openState, type State } from "../state.ts";
+import { openState, openTrust, type State } from "../state.ts";
 import type { CommandContext } from "./context.ts";
 
 /** What is in the state directory, by the wish that removes it. */
@@ -98,7 +98,7 @@ interface Cleaned {
 
 /** Removes the outputs that stand as imgtask made them. Records, not the imagefile, know what that was. */
 async function removeArtifacts(project: Project, freed: Freed, cleaned: Cleaned): Promise<void> {
-  const state = openState(project);
+  const state = openState(project, await openTrust(project));
   for (const [path, digests] of recorded(state)) {
     const full = join(project.directory, path);
     const stat = lookAt(full);

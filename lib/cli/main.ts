@@ -18,12 +18,12 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
     case "plan":
     case "why": {
       const { findProject } = await import("../project.ts");
-      const { openState } = await import("../state.ts");
+      const { openState, openTrust } = await import("../state.ts");
       const { load } = await import("../load.ts");
       const project = findProject(context.cwd, options.imagefile);
       const { plan, run } = await import("./run.ts");
       if (options.command === "run") return run(context, project);
-      const state = openState(project);
+      const state = openState(project, await openTrust(project));
       const loaded = await load(project, state.cache, { write: false });
       return options.command === "plan" ? plan(context, { state, loaded }) : (await import("./why.ts")).why(context, { state, loaded });
     }
@@ -94,9 +94,9 @@ export async function main(argv: readonly string[]): Promise<number> {
       stderr: (text) => void process.stderr.write(text),
       load: async () => {
         const project = findProject(cwd, options!.imagefile);
-        const { openState } = await import("../state.ts");
+        const { openState, openTrust } = await import("../state.ts");
         const { load } = await import("../load.ts");
-        return load(project, openState(project).cache, { write: false });
+        return load(project, openState(project, await openTrust(project)).cache, { write: false });
       },
     };
     const code = await dispatch(options, context);

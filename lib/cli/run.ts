@@ -14,7 +14,7 @@ import { makePlan } from "../plan.ts";
 import type { Project } from "../project.ts";
 import type { Reporter } from "../report/reporter.ts";
 import { schedule } from "../schedule.ts";
-import { flushState, openState, prepareState, type State } from "../state.ts";
+import { flushState, openState, openTrust, prepareState, type State } from "../state.ts";
 import type { Requirement } from "../tool.ts";
 import { missingTools } from "../tool-versions.ts";
 import type { CommandContext } from "./context.ts";
@@ -122,6 +122,8 @@ function storeLimit(): number {
 export async function run(context: CommandContext, project: Project): Promise<ExitCode> {
   const { options } = context;
   const started = Date.now();
+  const trust = await openTrust(project);
+  if (trust !== undefined) (await import("../trust.ts")).sweep(project.state);
   const reporter = lazyReporter(context);
   prepareState(project);
   // The state is read only when nobody else can add to it any more.
@@ -132,7 +134,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   });
   if (lock === undefined) return signalCode(context);
   try {
-    const state = openState(project);
+    const state = openState(project, trust);
     const loaded = await load(project, state.cache);
     const names = wanted(context, loaded);
     await checkTools(context, { state, loaded }, names);
@@ -152,6 +154,10 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
       signal: context.signal,
       on: (event) => reporter.on(event),
     });
+    const { untrusted } = state.records;
+    if (untrusted > 0) {
+      reporter.on({ type: "warning", code: "IMG6002", message: `${untrusted} result${untrusted === 1 ? "" : "s"} that no trusted key signed ${untrusted === 1 ? "was" : "were"} not taken`, hint: undefined });
+    }
     const counts: { [K in Outcome]: number } = { fresh: 0, restored: 0, done: 0, failed: 0, skipped: 0, cancelled: 0 };
     for (const name of order) counts[outcomes.get(name)!]++;
     if (counts.done > 0) {

@@ -15,7 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ["caller", "lift", "target", "machine", "guard", "full-disk", "minisign-key", "minisign"],
   ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host", "queue"],
   ["mod", "store", "record", "recipe", "sources", "snapshot", "recipe-sheet", "lock", "tool-versions", "package-manager", "project"],
-  ["load", "collect", "priority"],
+  ["load", "trust", "collect", "priority"],
   ["state"],
   ["plan"],
   ["run"],
