@@ -144,8 +144,9 @@ export class Records {
     let bytes: Buffer = Buffer.alloc(0);
     try {
       bytes = readFileSync(file);
-    } catch {
-      // No results yet.
+    } catch (error) {
+      // No results yet. But where the disk fails, everything would run again.
+      if (["EIO", "ESTALE"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
     const end = bytes.lastIndexOf(10) + 1;
     const lines = bytes.toString("utf8", 0, end).split("\n").filter((line) => line !== "");

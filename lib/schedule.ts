@@ -5,7 +5,7 @@
  */
 import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
-import { fullDisk } from "./full-disk.ts";
+import { diskError } from "./disk-error.ts";
 import type { Listener, Outcome, Result } from "./event.ts";
 import { closure } from "./graph.ts";
 import type { Loaded } from "./load.ts";
@@ -260,7 +260,7 @@ class Schedule {
       return;
     }
     const known =
-      fullDisk(error, this.#state.project.state) ??
+      diskError(error, this.#state.project.state) ??
       (isImgtaskError(error) ? error : new ImgtaskError("IMG3020", `"${name}" failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error }));
     const located = known.location === undefined && declaration.location !== undefined ? ImgtaskError.prototype.at.call(known, declaration.location) : known;
     this.#failure ??= located;

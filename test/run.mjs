@@ -1,4 +1,4 @@
-// Runs the tests of suites with node's own runner: `node test/run.mjs [unit|e2e|fresh|long|FILE…]`;
+// Runs the tests of suites with node's own runner: `node test/run.mjs [unit|e2e|fault|fresh|long|FILE…]`;
 // default: $IMGTASK_TEST_SUITES (names with commas between), otherwise unit and e2e.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
@@ -18,6 +18,7 @@ function filesBelow(directory) {
 const suites = {
   unit: ["test/lib", "test/plugins", "test/distros", "test/contract", "test/types", "test/repository"],
   e2e: ["test/e2e"],
+  fault: ["test/fault"],
   fresh: ["test/fresh"],
   long: ["test/long"],
 };
@@ -36,7 +37,7 @@ if (!existsSync("dist/lib/cli/main.js") || process.env.IMGTASK_TEST_BUILD !== "0
 const concurrency = process.env.IMGTASK_TEST_CONCURRENCY ?? "2";
 const result = spawnSync(
   process.execPath,
-  ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=spec", ...files],
+  ["--import", "tsx", "--test", `--test-concurrency=${concurrency}`, "--test-reporter=./test/rig/closing.mjs", ...files],
   { stdio: "inherit" },
 );
 process.exit(result.status ?? 1);

@@ -109,8 +109,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     return controller.signal.aborted && code === ExitCode.ok ? (controller.signal.reason === "SIGINT" ? ExitCode.interrupted : ExitCode.terminated) : code;
   } catch (caught) {
-    const { fullDisk } = await import("../full-disk.ts");
-    const error = fullDisk(caught, undefined) ?? caught;
+    const { diskError } = await import("../disk-error.ts");
+    const error = diskError(caught, undefined) ?? caught;
     const { errorData, formatError } = await import("../report/error.ts");
     const cwd = process.cwd();
     if (options?.json === true) process.stdout.write(`${JSON.stringify({ error: errorData(error, cwd) })}\n`);

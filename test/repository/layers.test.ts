@@ -12,7 +12,7 @@ import { repository } from "../rig/project.ts";
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "blake2b"],
-  ["caller", "lift", "target", "machine", "guard", "full-disk", "minisign-key", "minisign"],
+  ["caller", "lift", "target", "machine", "guard", "disk-error", "minisign-key", "minisign"],
   ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host", "queue"],
   ["mod", "store", "record", "recipe", "sources", "snapshot", "recipe-sheet", "lock", "tool-versions", "package-manager", "project"],
   ["load", "trust", "collect", "priority"],
