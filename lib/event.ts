@@ -51,6 +51,8 @@ export type Event =
   | { readonly type: "target restored"; readonly target: string; readonly paths: readonly string[] }
   | { readonly type: "target started"; readonly target: string; readonly reasons: readonly Reason[]; readonly log: string }
   | { readonly type: "target progress"; readonly target: string; readonly text: string }
+  /** The network failed it: it waits `delay` and is tried again. `attempt` is the one that comes, of `attempts` at most. */
+  | { readonly type: "target retrying"; readonly target: string; readonly attempt: number; readonly attempts: number; readonly delay: number; readonly error: ImgtaskError }
   | {
       readonly type: "target done";
       readonly target: string;

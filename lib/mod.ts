@@ -8,6 +8,8 @@ export { bug, type ErrorDetails, ExitCode, ImgtaskError, isImgtaskError, type Lo
 export { type DirectoryList, type Machine, machine, type MachineFile, type MachineSpec, type User } from "./machine.ts";
 export { type Arch, type AptArchive, defineArch, defineDistro, type Distro, type Keyring, type Media, type Publisher, type Release } from "./plugin.ts";
 export { packageFile } from "./package.ts";
+export type { Resources, Size } from "./resources.ts";
+export type { Retries } from "./retry.ts";
 export { namespaceArgv } from "./sandbox.ts";
 export {
   type Argv,
@@ -20,7 +22,6 @@ export {
   type Outputs,
   type Params,
   type Resolved,
-  type Resources,
   type RunContext,
   source,
   type Target,

@@ -30,6 +30,10 @@ export interface RunOptions {
   /** Form of an upstream output. */
   readonly formOf: (target: string, output: string) => "file" | "tree";
   readonly signal: AbortSignal;
+  /** Whether what a failed recipe left is kept until the next run. @default unless the run was ended */
+  readonly keep?: (error: unknown) => boolean;
+  /** Is told which part of the work begins. @default nobody */
+  readonly part?: (name: "recipe" | "store" | "check inputs" | "record and place") => void;
   readonly progress: (text: string) => void;
   /** What everything the target depends on is after the run; differs when it was edited meanwhile. */
   readonly resolveAgain: () => Promise<Resolution>;
@@ -58,7 +62,6 @@ export function openLog(state: State, target: string): { readonly fd: number; re
 }
 
 let serial = 0;
-
 /** Runs a stale target to its end. Errors leave no output, no link and no record. */
 export async function runTarget(options: RunOptions, log: { readonly fd: number }): Promise<RunResult> {
   const { state, registered, resolution } = options;
@@ -72,8 +75,10 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const context = await makeContext(options, directory, outputs, log.fd);
+    options.part?.("recipe");
     await callRecipe(registered.recipe!, context, declaration);
     if (options.signal.aborted) throw new ImgtaskError("IMG3004", `"${declaration.name}" was ended because the run was`, { exitCode: 130 });
+    options.part?.("store");
     const stored: { [name: string]: StoredOutput } = {};
     for (const name of Object.keys(declaration.outputs)) stored[name] = await storeOutput(declaration, name, outputs[name]!, started, state);
     const record: Record = {
@@ -86,15 +91,17 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
       reasons: options.reasons,
     };
     for (const name of Object.keys(stored)) await refuseForeign(declaration, name, stored[name]!, state);
+    options.part?.("check inputs");
     const edited = fingerprint(declaration, await options.resolveAgain()) !== record.fingerprint;
     if (edited) return { record, edited };
     // The bytes are safe in the store. Killed between here and the last link, the next run restores what is missing.
+    options.part?.("record and place");
     state.records.append(record);
     for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
     return { record, edited };
   } catch (error) {
     // What a failed recipe left is there to look at until the next run, and for its commands to be run again.
-    keep = !options.signal.aborted;
+    keep = options.keep?.(error) ?? !options.signal.aborted;
     throw error;
   } finally {
     if (!keep) await rm(directory, { recursive: true, force: true }).catch(() => {

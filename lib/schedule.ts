@@ -3,43 +3,48 @@
  * Freshness is decided when a target becomes ready. Which of the queued starts next is `queue.ts`'s to say.
  * @module
  */
+import type { Budget } from "./budget.ts";
 import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import { diskError } from "./disk-error.ts";
-import type { Listener, Outcome, Result } from "./event.ts";
+import type { Listener, Outcome } from "./event.ts";
 import { closure } from "./graph.ts";
+import { Job, type JobHost } from "./job.ts";
 import type { Loaded } from "./load.ts";
-import { judge, type Verdict } from "./plan.ts";
+import { judge } from "./plan.ts";
 import { estimator, longestPaths } from "./priority.ts";
-import { type Amounts, Queue } from "./queue.ts";
+import { Queue } from "./queue.ts";
 import type { Record } from "./record.ts";
-import { closeLog, openLog, restoreOutput, runTarget } from "./run.ts";
+import { restoreOutput } from "./run.ts";
 import { resolveNow, type State } from "./state.ts";
 import type { Declaration } from "./target.ts";
+import type { Trace, TraceSpan } from "./trace.ts";
 
-/** Milliseconds that a free core waits for a verdict on what just became ready. */
-const patience = 25;
+/**
+ * What a failure means for the others: what runs is finished and nothing new begins (`no-new`), all that does not
+ * depend on it goes on (`continue`), or what runs is ended (`kill`).
+ */
+export type FailureMode = "no-new" | "continue" | "kill";
 
 /** How a run is scheduled. */
 export interface ScheduleOptions {
-  /** Processor cores to keep busy. */
-  readonly jobs: number;
-  /** Go on with what does not depend on a failed target. */
-  readonly keepGoing: boolean;
+  /** How much may be taken at once. */
+  readonly budget: Budget;
+  readonly failures: FailureMode;
   /** Targets that run even when fresh. */
   readonly forced: ReadonlySet<string>;
-  /** Places in a pool; 1 for a pool that is not named. */
-  readonly pools: Readonly<{ [name: string]: number }>;
   /**
    * Records of targets that are known to be fresh, with all that they need: they are done before the loop begins.
    * @default none
    */
   readonly proven?: ReadonlyMap<string, Record>;
+  /** Is told what happens when. @default nobody */
+  readonly trace?: Trace | undefined;
+  /** Milliseconds that a free core waits for a verdict on what just became ready. @default 25 */
+  readonly patience?: number;
   readonly signal: AbortSignal;
   readonly on: Listener;
 }
-
-type Stale = Extract<Verdict, { readonly type: "stale" }>;
 
 /** What became of the wanted targets. */
 export interface Summary {
@@ -65,28 +70,36 @@ class Schedule {
   /** Made when the first target is stale: a run with nothing to do needs none. */
   #priority: ReadonlyMap<string, number> | undefined;
   readonly #queue: Queue;
+  readonly #host: JobHost;
   /** What is queued, by name. */
-  readonly #stale = new Map<string, Stale>();
+  readonly #queued = new Map<string, Job>();
   #active = 0;
   /** Of the active ones, those whose freshness is being decided. */
   #deciding = 0;
   #patience: NodeJS.Timeout | undefined;
   #failure: ImgtaskError | undefined;
   #settled: () => void = () => {};
+  /** Ends what runs. */
   readonly #stop = new AbortController();
+  /** Nothing new may begin. */
+  readonly #closing = new AbortController();
 
   constructor(loaded: Loaded, order: readonly string[], state: State, options: ScheduleOptions) {
     this.#loaded = loaded;
     this.#order = order;
     this.#state = state;
     this.#options = options;
-    const { jobs, pools } = options;
-    this.#queue = new Queue((resource) => (resource === "cpu" ? jobs : Object.hasOwn(pools, resource) ? pools[resource]! : 1));
+    this.#queue = new Queue((resource) => options.budget.of(resource));
+    const { budget, trace, on } = options;
+    this.#host = { loaded, state, upstream: this.#upstream, budget, trace, stop: this.#stop.signal, closing: this.#closing.signal, on };
   }
 
   async finish(): Promise<Summary> {
     const { signal } = this.#options;
-    const abort = (): void => this.#stop.abort();
+    const abort = (): void => {
+      this.#stop.abort();
+      this.#closing.abort();
+    };
     if (signal.aborted) abort();
     signal.addEventListener("abort", abort, { once: true });
     for (const name of this.#order) this.#waiting.set(name, this.#loaded.graph.get(name)!.dependencies.length);
@@ -108,7 +121,7 @@ class Schedule {
 
   /** Whether nothing new may be started. */
   get #closed(): boolean {
-    return this.#stop.signal.aborted || (this.#failure !== undefined && !this.#options.keepGoing);
+    return this.#closing.signal.aborted;
   }
 
   /** Marks what is proven fresh, without a promise for each of them, and looks at what is ready then. */
@@ -140,22 +153,29 @@ class Schedule {
     this.#active++;
     this.#deciding++;
     const { declaration } = this.#loaded.graph.get(name)!;
-    void this.#decide(declaration)
+    const span = this.#options.trace?.begin("freshness", name);
+    void this.#decide(declaration, span)
       .catch((error: unknown) => this.#fail(declaration, error, 0, undefined))
       .finally(() => {
+        span?.end();
         this.#active--;
         this.#deciding--;
         this.#advance();
       });
   }
 
-  async #decide(declaration: Declaration): Promise<void> {
+  async #decide(declaration: Declaration, span: TraceSpan | undefined): Promise<void> {
     const { name } = declaration;
     const now = await resolveNow(declaration, this.#loaded, this.#state, this.#upstream);
     const verdict = await judge(declaration, now, this.#state, this.#options.forced.has(name));
-    if (verdict.type === "stale") return this.#enqueue(declaration, verdict);
+    if (verdict.type === "stale") {
+      span?.end({ verdict: "stale", reasons: verdict.reasons });
+      return this.#enqueue(new Job(declaration, verdict, this.#host));
+    }
     const { record, restore } = verdict;
+    if (restore.length > 0) span?.part("restore");
     for (const output of restore) await restoreOutput(declaration, output, record.outputs[output]!, this.#state);
+    span?.end({ verdict: restore.length > 0 ? "restored" : "fresh" });
     if (this.#state.records.latest(name) !== record) this.#state.records.append(record);
     this.#publish(record);
     if (restore.length > 0) this.#options.on({ type: "target restored", target: name, paths: restore.map((output) => record.outputs[output]!.path!) });
@@ -163,11 +183,13 @@ class Schedule {
     this.#done(name, restore.length > 0 ? "restored" : "fresh");
   }
 
-  #enqueue(declaration: Declaration, verdict: Stale): void {
+  #enqueue(job: Job): void {
     const { graph } = this.#loaded;
-    this.#priority ??= longestPaths(this.#order, (name) => graph.get(name)!.dependents, estimator(graph, this.#state.records));
-    this.#stale.set(declaration.name, verdict);
-    this.#queue.add(declaration.name, this.#priority.get(declaration.name)!, amountsOf(declaration));
+    const { name } = job.declaration;
+    this.#priority ??= longestPaths(this.#order, (one) => graph.get(one)!.dependents, estimator(graph, this.#state.records));
+    job.enqueued();
+    this.#queued.set(name, job);
+    this.#queue.add(name, this.#priority.get(name)!, job.amounts);
   }
 
   #publish(record: Record): void {
@@ -195,7 +217,7 @@ class Schedule {
   #advance(): void {
     // What just became ready may be more urgent than what is queued: wait for its verdict, but not for long.
     if (this.#deciding === 0) this.#startQueued();
-    else if (this.#queue.size > 0) this.#patience ??= setTimeout(() => this.#startQueued(), patience);
+    else if (this.#queue.size > 0) this.#patience ??= setTimeout(() => this.#startQueued(), this.#options.patience ?? 25);
     if (this.#active === 0) this.#settled();
   }
 
@@ -203,53 +225,48 @@ class Schedule {
     clearTimeout(this.#patience);
     this.#patience = undefined;
     if (this.#closed) return;
-    for (const name of this.#queue.take()) this.#start(this.#loaded.graph.get(name)!.declaration, this.#stale.get(name)!);
+    this.#options.budget.refresh();
+    for (const name of this.#queue.take()) this.#start(name);
+    if (this.#options.trace === undefined) return;
+    for (const job of this.#queued.values()) job.lacked ??= this.#queue.lacking(job.amounts);
   }
 
-  #start(declaration: Declaration, verdict: Stale): void {
+  #start(name: string): void {
+    const job = this.#queued.get(name)!;
+    this.#queued.delete(name);
     this.#active++;
-    this.#stale.delete(declaration.name);
-    const started = Date.now();
-    let log: { readonly fd: number; readonly path: string } | undefined;
-    void (async () => {
-      log = openLog(this.#state, declaration.name);
-      this.#options.on({ type: "target started", target: declaration.name, reasons: verdict.reasons, log: log.path });
-      await this.#run(declaration, verdict, log, started);
-    })()
-      .catch((error: unknown) => this.#fail(declaration, error, Date.now() - started, log?.path))
-      .finally(() => {
-        if (log !== undefined) closeLog(log);
-        this.#queue.release(declaration.name);
-        this.#active--;
-        this.#advance();
-      });
+    this.#count();
+    void this.#carryOut(job).finally(() => {
+      this.#active--;
+      this.#advance();
+    });
   }
 
-  async #run(declaration: Declaration, verdict: Stale, log: { readonly fd: number }, started: number): Promise<void> {
-    const { name } = declaration;
-    const before = this.#state.records.latest(name);
-    const { record, edited } = await runTarget(
-      {
-        registered: await this.#loaded.registered(name),
-        resolution: verdict.resolution,
-        reasons: verdict.reasons,
-        state: this.#state,
-        upstream: this.#upstream,
-        formOf: (target, output) => this.#loaded.graph.get(target)!.declaration.outputs[output]!.form,
-        signal: this.#stop.signal,
-        progress: (text) => this.#options.on({ type: "target progress", target: name, text }),
-        resolveAgain: () => resolveNow(declaration, this.#loaded, this.#state, this.#upstream),
-      },
-      log,
-    );
-    if (edited) {
-      this.#options.on({ type: "warning", code: "IMG3014", message: `What "${name}" reads was edited while it ran`, hint: "Its result was not recorded: the next run makes it again" });
+  async #carryOut(job: Job): Promise<void> {
+    const { name } = job.declaration;
+    try {
+      this.#publish(await job.run());
+      this.#release(name);
+      this.#done(name, "done");
+    } catch (error) {
+      this.#release(name);
+      if (job.mayTryAgain(error)) {
+        // It holds nothing while it waits.
+        this.#advance();
+        if (await job.wait(error)) return this.#enqueue(job);
+      }
+      this.#fail(job.declaration, error, job.elapsed, job.close());
     }
-    this.#publish(record);
-    const results: Result[] = Object.entries(record.outputs).map(([output, { digest, size, path }]) => ({ output, digest, size, path }));
-    const unchanged = before !== undefined && results.every(({ output, digest }) => before.outputs[output]?.digest === digest);
-    this.#options.on({ type: "target done", target: name, duration: Date.now() - started, results, unchanged });
-    this.#done(name, "done");
+  }
+
+  #release(name: string): void {
+    this.#queue.release(name);
+    this.#count();
+  }
+
+  #count(): void {
+    this.#options.trace?.counter("cores", this.#queue.used("cpu"));
+    this.#options.trace?.counter("memory", this.#queue.used("memory"));
   }
 
   #fail(declaration: Declaration, error: unknown, duration: number, log: string | undefined): void {
@@ -267,8 +284,12 @@ class Schedule {
     this.#outcomes.set(name, "failed");
     this.#options.on({ type: "target failed", target: name, duration, error: located, log });
     this.#skipDependents(name);
-    // Nothing new starts now; what already runs is let finish, so that its work is not lost.
-    if (!this.#options.keepGoing) this.#queue.clear();
+    if (this.#options.failures === "continue") return;
+    // Nothing new starts now. What already runs is let finish, so that its work is not lost, unless that is not wanted.
+    this.#queue.clear();
+    this.#queued.clear();
+    this.#closing.abort();
+    if (this.#options.failures === "kill") this.#stop.abort();
   }
 
   #skipDependents(failed: string): void {
@@ -282,9 +303,4 @@ class Schedule {
       }
     }
   }
-}
-
-/** What a target takes while it runs. */
-function amountsOf({ resources }: Declaration): Amounts {
-  return new Map([["cpu", Math.max(resources.cpu, 0)] as const, ...resources.pools.map((pool) => [pool, 1] as const)]);
 }

@@ -18,6 +18,8 @@ import {
 import { callerLocation } from "./caller.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
+import { type Demand, demandOf, type Resources } from "./resources.ts";
+import { checkPatience, type Retries } from "./retry.ts";
 import type { Requirement } from "./tool.ts";
 
 export type { InputRef, Json } from "./lift.ts";
@@ -54,14 +56,6 @@ export type Inputs = Readonly<Record<string, Handle | readonly Handle[]>>;
 export type Outputs = Readonly<Record<string, Form | OutputSpec>>;
 
 type TypeOf<S> = S extends { readonly type: infer T extends string } ? T : S extends string ? S : never;
-
-/** What a run may use at most of something that others use too. */
-export interface Resources {
-  /** Processor cores it keeps busy. @default 1 */
-  readonly cpu?: number;
-  /** Pools it takes one place in: `network`, `vm`, or a name of your own. @default [] */
-  readonly pools?: readonly string[];
-}
 
 /** How a command is run by {@linkcode RunContext.exec}. */
 export interface ExecOptions {
@@ -135,8 +129,12 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   readonly outputs: O;
   /** Architecture of what it makes, as of `plugins/arch`. */
   readonly platform?: string;
-  /** @default { cpu: 1 } */
+  /** What it takes of the host while it runs. No part of the fingerprint. @default { cpu: 1 } */
   readonly resources?: Resources;
+  /** Milliseconds after which an attempt is ended and fails. No part of the fingerprint. @default none */
+  readonly timeout?: number;
+  /** How often it is tried again after a temporary failure of the network. No part of the fingerprint. @default never */
+  readonly retries?: Retries;
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -165,7 +163,9 @@ export interface Declaration {
   readonly tools: readonly Requirement[];
   readonly outputs: Readonly<Record<string, OutputSpec>>;
   readonly platform?: string;
-  readonly resources: Required<Resources>;
+  readonly resources: Demand;
+  readonly timeout?: number;
+  readonly retries?: Retries;
   /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
   readonly module?: string;
   /** Targets that belong to a group, or must merely come first. */
@@ -224,15 +224,6 @@ function badOutputName(key: string, target: string, location: Location | undefin
   });
 }
 
-function checkResources(resources: Resources, target: string, location: Location | undefined): void {
-  if (resources.cpu === undefined || (Number.isFinite(resources.cpu) && resources.cpu >= 0)) return;
-  throw new ImgtaskError("IMG2002", `Target "${target}" keeps ${resources.cpu} processor cores busy`, {
-    expected: "a number of cores, 0 or more",
-    exitCode: ExitCode.usage,
-    ...(location === undefined ? {} : { location }),
-  });
-}
-
 function checkOutputPath(path: string, target: string, location: Location | undefined): void {
   const parts = path.split("/");
   if (path !== "" && !path.startsWith("/") && parts.every((part) => !["", ".", ".."].includes(part)) && parts[0] !== ".imgtask" && !/[\x00-\x1f\x7f]/.test(path)) return;
@@ -247,7 +238,7 @@ function checkOutputPath(path: string, target: string, location: Location | unde
  * Declares a target.
  *
  * @param name `kind:name`; unique in the imagefile.
- * @throws {ImgtaskError} IMG2001 for a bad name, IMG2002 for a parameter that cannot be hashed, IMG2003 for an
+ * @throws {ImgtaskError} IMG2001 for a bad name, IMG2002 for a parameter that cannot be hashed or resources that make no sense, IMG2003 for an
  * output outside the project.
  *
  * @example
@@ -271,7 +262,7 @@ export function target<
   const location = callerLocation();
   checkName(name, location);
   if (name === "group" || name.startsWith("group:")) throw reserved(name, location);
-  checkResources(spec.resources ?? {}, name, location);
+  checkPatience(spec.retries, spec.timeout, name, location);
   const found: Record<string, InputRef> = {};
   lift(spec.inputs ?? {}, "inputs", found, name, location);
   const params = lift(spec.params ?? {}, "params", found, name, location) ?? null;
@@ -295,7 +286,9 @@ export function target<
     tools: spec.tools ?? [],
     outputs,
     ...(spec.platform === undefined ? {} : { platform: spec.platform }),
-    resources: { cpu: spec.resources?.cpu ?? 1, pools: [...new Set(spec.resources?.pools ?? [])] },
+    resources: demandOf(spec.resources ?? {}, name, location),
+    ...(spec.timeout === undefined ? {} : { timeout: spec.timeout }),
+    ...(spec.retries === undefined ? {} : { retries: spec.retries }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };
@@ -346,7 +339,7 @@ export function group<const Name extends string>(
       env: [],
       tools: [],
       outputs: {},
-      resources: { cpu: 0, pools: [] },
+      resources: { cpu: 0 },
       members: names,
     },
     recipe: undefined,

@@ -15,8 +15,11 @@ interface Topic {
 }
 
 const optionLines = {
-  jobs: ["-j, --jobs N", "places for targets at once (default: number of processors)"],
+  jobs: ["-j, --jobs N", "cores to keep busy (default: those that this process may use)"],
+  memory: ["--memory SIZE", "memory for targets at once, as in 4G (default: what the host has to spare)"],
   keepGoing: ["-k, --keep-going", "after a failure, go on with what does not depend on it"],
+  failFast: ["--fail-fast", "after a failure, end what runs (default: finish it, but begin nothing)"],
+  trace: ["--trace FILE", "write what happened when, for ui.perfetto.dev"],
   dryRun: ["-n, --dry-run", "only say what would be done, as `plan` does"],
   force: ["-f, --force", "run the named targets even when they are fresh"],
   reporter: ["--reporter NAME", "tty, plain, github, json or quiet (default: what suits the terminal or CI)"],
@@ -46,7 +49,7 @@ const topics: Readonly<Record<Command, Topic>> = {
       "TARGET is a name such as iso:debian, a pattern such as 'iso:*', or a group. Without one, the default export of",
       "the imagefile is built. `imgtask TARGET…` is short for it.",
     ],
-    options: ["jobs", "keepGoing", "dryRun", "force", "reporter", "installTools", "json"],
+    options: ["jobs", "memory", "keepGoing", "failFast", "trace", "dryRun", "force", "reporter", "installTools", "json"],
   },
   plan: {
     usage: "imgtask plan [TARGET…]",

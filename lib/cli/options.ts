@@ -6,6 +6,8 @@ import { parseArgs } from "node:util";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import { nearest } from "../graph.ts";
 import type { ReporterName } from "../report/choose.ts";
+import { bytesOf } from "../resources.ts";
+import type { FailureMode } from "../schedule.ts";
 
 /** Every command. A word that is none of these is a target to run. */
 export const commands = [
@@ -27,8 +29,12 @@ export interface Options {
   readonly implied: boolean;
   /** Places for targets at once. @default the number of processors, decided by the scheduler */
   readonly jobs: number | undefined;
-  /** After a failure, go on with what does not depend on it. @default false */
-  readonly keepGoing: boolean;
+  /** Bytes of memory for targets at once. @default what the host has to spare */
+  readonly memory: number | undefined;
+  /** What happens after a failure: `-k` is `continue`, `--fail-fast` is `kill`. @default "no-new" */
+  readonly failures: FailureMode;
+  /** File for a trace of the run, as it was given. */
+  readonly trace: string | undefined;
   /** `run -n`; the command is `plan` then. @default false */
   readonly dryRun: boolean;
   /** Run the named targets even when they are fresh. @default false */
@@ -65,7 +71,10 @@ const building: readonly Command[] = ["run", "plan"];
 
 const flags: Readonly<Record<string, Flag>> = {
   jobs: { type: "string", short: "j", of: building },
+  memory: { type: "string", of: building },
   "keep-going": { type: "boolean", short: "k", of: building },
+  "fail-fast": { type: "boolean", of: building },
+  trace: { type: "string", of: ["run"] },
   "dry-run": { type: "boolean", short: "n", of: building },
   force: { type: "boolean", short: "f", of: building },
   directory: { type: "string", short: "C" },
@@ -105,6 +114,18 @@ function places(value: string | undefined): number | undefined {
   if (value === undefined) return undefined;
   if (/^[1-9]\d{0,3}$/.test(value)) return Number(value);
   throw usage(`Bad value "${value}" for "--jobs"`, { expected: "a whole number from 1 to 9999", hint: "Leave it out to use every processor" });
+}
+
+function memory(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const bytes = bytesOf(value);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw usage(`Bad value "${value}" for "--memory"`, { expected: `a number with K, M, G or T, as in "4G"`, hint: "Leave it out to use what the host has to spare" });
+}
+
+function failures(given: ReadonlyMap<string, unknown>): FailureMode {
+  if (given.has("keep-going") && given.has("fail-fast")) throw usage(`"--keep-going" and "--fail-fast" exclude each other`);
+  return given.has("keep-going") ? "continue" : given.has("fail-fast") ? "kill" : "no-new";
 }
 
 /**
@@ -161,7 +182,9 @@ export function parseOptions(argv: readonly string[]): Options {
     targets,
     implied,
     jobs: places(text("jobs")),
-    keepGoing: given.has("keep-going"),
+    memory: memory(text("memory")),
+    failures: failures(given),
+    trace: text("trace"),
     dryRun,
     force: given.has("force"),
     directory: text("directory"),
@@ -185,7 +208,7 @@ function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>
   if (given.has("help")) return { command: "help", targets: named === undefined ? [] : [named], implied: false };
   if (first === undefined) {
     // A flag that only makes sense when building asks for the default target.
-    const build = ["jobs", "keep-going", "dry-run", "force", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
+    const build = ["jobs", "memory", "keep-going", "fail-fast", "trace", "dry-run", "force", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
     return { command: build ? "run" : "list", targets: [], implied: false };
   }
   if (named === undefined) return { command: "run", targets: words, implied: true };

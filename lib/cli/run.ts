@@ -2,9 +2,9 @@
  * The commands `run` and `plan`: load, plan, schedule, report.
  * @module
  */
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { readdir, rm } from "node:fs/promises";
+import { Budget, usableCores } from "../budget.ts";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import type { Event, Outcome } from "../event.ts";
 import { closure, type Graph, select } from "../graph.ts";
@@ -125,6 +125,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   const trust = await openTrust(project);
   if (trust !== undefined) (await import("../trust.ts")).sweep(project.state);
   const reporter = lazyReporter(context);
+  const trace = options.trace === undefined ? undefined : (await import("./trace.ts")).openTrace(options.trace, context.cwd);
   prepareState(project);
   // The state is read only when nobody else can add to it any more.
   const lock = await takeLock(project.state, {
@@ -139,18 +140,17 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     const names = wanted(context, loaded);
     await checkTools(context, { state, loaded }, names);
     await removeLeftovers(state);
-    const cores = cpus().length;
-    const jobs = options.jobs ?? cores;
+    const jobs = options.jobs ?? usableCores();
     const order = closure(loaded.graph, names).filter((name) => loaded.graph.get(name)!.declaration.kind !== "group");
     reporter.on({ type: "run started", targets: order, jobs });
     if (state.records.damaged > 0) {
       reporter.on({ type: "warning", code: "IMG6001", message: `${state.records.damaged} recorded result${state.records.damaged === 1 ? "" : "s"} could not be read and will be made again`, hint: undefined });
     }
     const { outcomes, failure } = await schedule(loaded, names, state, {
-      jobs,
-      keepGoing: options.keepGoing,
+      budget: new Budget({ jobs, memory: options.memory, directory: project.state }),
+      failures: options.failures,
       forced: forcedOf(context, names, loaded.graph),
-      pools: { network: 4, vm: Math.max(1, Math.floor(cores / 2)) },
+      trace: trace?.trace,
       signal: context.signal,
       on: (event) => reporter.on(event),
     });
@@ -158,6 +158,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     if (untrusted > 0) {
       reporter.on({ type: "warning", code: "IMG6002", message: `${untrusted} result${untrusted === 1 ? "" : "s"} that no trusted key signed ${untrusted === 1 ? "was" : "were"} not taken`, hint: undefined });
     }
+    trace?.write((name) => loaded.graph.get(name)!.dependencies, (event) => reporter.on(event));
     const counts: { [K in Outcome]: number } = { fresh: 0, restored: 0, done: 0, failed: 0, skipped: 0, cancelled: 0 };
     for (const name of order) counts[outcomes.get(name)!]++;
     if (counts.done > 0) {

@@ -12,7 +12,7 @@ import { shownPath } from "./error.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions, Sink } from "./reporter.ts";
 import { printable } from "./text.ts";
-import { doneWords, endWords, failureWords, made, plainLine, restoredWords, tail, waitingWords } from "./words.ts";
+import { doneWords, endWords, failureWords, made, plainLine, restoredWords, retryingWords, tail, waitingWords } from "./words.ts";
 
 /** Lines of a log that stand in a target's group. */
 const groupLines = 200;
@@ -72,6 +72,8 @@ export function githubReporter(sink: Sink, options: GithubOptions): Reporter {
       case "target started":
         logs.set(event.target, event.log);
         return write(`${event.target} started${event.reasons.length === 0 ? "" : `: ${phraseAll(event.reasons)}`}`);
+      case "target retrying":
+        return write(`${event.target} ${retryingWords(event)}`);
       case "target done":
         row(event.target, "done", formatDuration(event.duration), made(event.results));
         return group(`${event.target} ${doneWords(event)}`, logs.get(event.target));

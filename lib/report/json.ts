@@ -21,6 +21,8 @@ export function eventData(event: Event, cwd: string): object {
   switch (event.type) {
     case "target started":
       return { ...event, log: log(event.log) };
+    case "target retrying":
+      return { ...event, error: errorData(event.error, cwd) };
     case "target done":
       return { ...event, results: event.results.map((result) => ({ ...result, path: result.path ?? null })) };
     case "target failed":

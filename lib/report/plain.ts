@@ -7,7 +7,7 @@ import type { Event } from "../event.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions, Sink } from "./reporter.ts";
 import { painter, printable } from "./text.ts";
-import { doneWords, endWords, failureWords, restoredWords, waitingWords, warningWords } from "./words.ts";
+import { doneWords, endWords, failureWords, restoredWords, retryingWords, waitingWords, warningWords } from "./words.ts";
 
 /** Milliseconds between two lines of progress of one target. */
 const progressInterval = 10_000;
@@ -38,6 +38,8 @@ export function plainReporter(sink: Sink, options: ReportOptions & { readonly no
         told.set(event.target, now());
         return say(event.target, printable(event.text));
       }
+      case "target retrying":
+        return say(event.target, paint("yellow", retryingWords(event)));
       case "target done":
         return say(event.target, doneWords(event));
       case "target failed":

@@ -9,7 +9,7 @@ import { formatDuration } from "./duration.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions } from "./reporter.ts";
 import { cut, painter, printable } from "./text.ts";
-import { doneWords, endWords, failureWords, restoredWords, waitingWords, warningWords } from "./words.ts";
+import { doneWords, endWords, failureWords, restoredWords, retryingWords, waitingWords, warningWords } from "./words.ts";
 
 /** Milliseconds between two looks at the clock. */
 const tick = 200;
@@ -106,6 +106,11 @@ export function ttyReporter(stream: NodeJS.WriteStream, options: ReportOptions):
         const entry = running.get(event.target);
         if (entry !== undefined) entry.progress = event.text;
         return;
+      }
+      case "target retrying": {
+        const entry = running.get(event.target);
+        if (entry !== undefined) entry.progress = "waits to be tried again";
+        return say(paint("yellow", "↻"), event.target, retryingWords(event));
       }
       case "target done":
         ended(event.target);

@@ -39,6 +39,11 @@ export function doneWords(event: Of<"target done">): string {
   return parts.join(", ");
 }
 
+/** `"IMG5001: The mirror cannot be reached; attempt 2 of 3 in 1.4 s"`. */
+export function retryingWords(event: Of<"target retrying">): string {
+  return `${event.error.code}: ${printable(event.error.message)}; attempt ${event.attempt} of ${event.attempts} in ${formatDuration(event.delay)}`;
+}
+
 /** `"restored artifacts/a.iso"`, or how many paths. */
 export function restoredWords(event: Of<"target restored">): string {
   const [first] = event.paths;

@@ -106,7 +106,7 @@ async function run(context: RunContext): Promise<void> {
  * The mirror is the one in the archive's environment variable (`IMGTASK_DEBIAN_MIRROR` for Debian), else the host's own
  * apt mirror, else the distribution's default. `http:`, `https:` and `file:` mirrors work; `http_proxy`,
  * `https_proxy` and `no_proxy` are respected. A cut connection is resumed; a body never grows beyond what the
- * archive's lists announce. Takes a place in the pool `network`.
+ * archive's lists announce. Tried again twice when the mirror cannot be reached.
  *
  * @param name what follows `download:` in the target's name.
  * @param media from a distribution: `debian.installer({ release: "bookworm", arch: "x86_64" })`.
@@ -129,7 +129,9 @@ export function download<const Name extends string>(name: Name, media: Media): D
       tool("dpkg", { packages: { apt: "dpkg" } }),
     ],
     outputs: { out: output("tree", "media") },
-    resources: { cpu: 0, pools: ["network"] },
+    resources: { cpu: 0, network: true },
+    // Each transfer is resumed by itself; this is for a mirror that is gone for longer.
+    retries: { times: 2, delay: 5000 },
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

@@ -78,7 +78,8 @@ export function publish<const Name extends string>(name: Name, options: PublishO
     env: to.env,
     tools: to.tools,
     outputs: { out: output("file", "publish receipt") },
-    resources: { pools: ["network"] },
+    resources: { network: true },
+    retries: { times: 2 },
     // Where the bytes go is the publisher's code: when that changes they must go there again.
     module: to.module,
     run: async (context) => await send(context, to),

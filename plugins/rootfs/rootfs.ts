@@ -88,7 +88,7 @@ export function rootfs<const Name extends string, N extends string, R extends st
     outputs: { out: output("file", "rootfs"), packages: output("file", "package list") },
     platform: arch.name,
     // apt and dpkg keep one core busy, compressing the initramfs the other now and then.
-    resources: { cpu: 1, pools: ["network"] },
+    resources: { cpu: 1, memory: "2G", disk: "1G", network: true },
     module: import.meta.url,
     async run(context) {
       const { params, outputs, tmp } = context;

@@ -161,6 +161,7 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
   if (medium === "iso" && login !== undefined) throw bad(name, "login", login, "none: an installer ISO has no login");
   checkExpectation(name, expect, login);
   const cpus = whole(name, "cpus", options.cpus ?? 2, 1, 64);
+  const memory = whole(name, "memory", options.memory ?? 1024, 64, 1 << 20);
   const { directories } = expect;
   const list = directories?.list.list;
   const { code, vars } = arch.qemu.firmware;
@@ -179,7 +180,7 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
       medium,
       arch: arch.name,
       firmware,
-      memory: whole(name, "memory", options.memory ?? 1024, 64, 1 << 20),
+      memory,
       cpus,
       timeout: whole(name, "timeout", options.timeout ?? 300, 1, 86_400),
       ...(login === undefined ? {} : { login: { user: login.user, identity: login.identity } }),
@@ -198,7 +199,7 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
     },
     tools: [arch.qemu.system, ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined ? [] : [ssh])],
     outputs: spec,
-    resources: { cpu: cpus, pools: ["vm"] },
+    resources: { cpu: cpus, memory: memory * 1024 ** 2, kvm: true },
     run: (context) => bootAndCheck(context as unknown as Context),
   }) as Target<`test:${Name}`, TestOutputs>;
 }

@@ -14,7 +14,7 @@ export function declared(name: string, parts: Partial<Declaration> = {}): Declar
     env: [],
     tools: [],
     outputs: { out: { form: "file", type: "file" } },
-    resources: { cpu: 1, pools: [] },
+    resources: { cpu: 1 },
     members: [],
     location: { file: "/project/imagefile.ts", line: 3, column: 7 },
     ...parts,

@@ -92,6 +92,22 @@ export type OwnTree = Expect<Equal<typeof own.outputs.tree, Artifact<"report tre
 target("bad", { inputs: { a: own.outputs.imgae }, outputs: { out: "file" }, run() {} });
 // @ts-expect-error a function is no parameter
 target("bad2", { params: { f: () => 1 }, outputs: { out: "file" }, run() {} });
+// What it takes, and how long it may take.
+target("takes", {
+  outputs: { out: "file" },
+  resources: { cpu: 2, memory: "1.5G", disk: 1024, network: true, kvm: true, locks: ["usb"] },
+  timeout: 60_000,
+  retries: { times: 2, delay: 500, limit: 5000 },
+  run() {},
+});
+// @ts-expect-error a size has a letter that is known
+target("bad3", { outputs: { out: "file" }, resources: { memory: "2GB" }, run() {} });
+// @ts-expect-error pools are no resource
+target("bad4", { outputs: { out: "file" }, resources: { pools: ["network"] }, run() {} });
+// @ts-expect-error milliseconds
+target("bad5", { outputs: { out: "file" }, timeout: "10 min", run() {} });
+// @ts-expect-error retries without a number
+target("bad6", { outputs: { out: "file" }, retries: {}, run() {} });
 // No inputs at all.
 target("none", {
   outputs: { out: "file" },

@@ -9,7 +9,7 @@ import { helpText } from "../../../lib/cli/help.ts";
 import { commands, type Options, optionNames, parseOptions, unknownCommand } from "../../../lib/cli/options.ts";
 
 const defaults: Options = {
-  command: "list", targets: [], implied: false, jobs: undefined, keepGoing: false, dryRun: false, force: false,
+  command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false,
   directory: undefined, imagefile: undefined, json: false, reporter: undefined, color: "auto", quiet: false, verbose: false,
   installTools: false, exitCode: false, format: "mermaid", clean: { store: false, artifacts: false },
 };
@@ -17,17 +17,20 @@ const defaults: Options = {
 const accepted: readonly (readonly [string, Partial<Options>])[] = [
   ["", {}],
   ["iso:debian", { command: "run", targets: ["iso:debian"], implied: true }],
-  ["iso:* disk:debian -k", { command: "run", targets: ["iso:*", "disk:debian"], implied: true, keepGoing: true }],
+  ["iso:* disk:debian -k", { command: "run", targets: ["iso:*", "disk:debian"], implied: true, failures: "continue" }],
   ["all", { command: "run", targets: ["all"], implied: true }],
   ["run", { command: "run" }],
   ["run list", { command: "run", targets: ["list"] }],
   ["-- list", { command: "list" }],
-  ["-k", { command: "run", keepGoing: true }],
+  ["-k", { command: "run", failures: "continue" }],
   ["--json", { command: "list", json: true }],
   ["-j4 iso:a", { command: "run", targets: ["iso:a"], implied: true, jobs: 4 }],
   ["-j 4 run", { command: "run", jobs: 4 }],
   ["run --jobs=12", { command: "run", jobs: 12 }],
-  ["run -kf iso:a", { command: "run", targets: ["iso:a"], keepGoing: true, force: true }],
+  ["run -kf iso:a", { command: "run", targets: ["iso:a"], failures: "continue", force: true }],
+  ["--fail-fast a:b", { command: "run", targets: ["a:b"], implied: true, failures: "kill" }],
+  ["--memory 1.5G", { command: "run", memory: 1.5 * 1024 ** 3 }],
+  ["run --trace t.json", { command: "run", trace: "t.json" }],
   ["run -n", { command: "plan", dryRun: true }],
   ["-n iso:a", { command: "plan", targets: ["iso:a"], implied: true, dryRun: true }],
   ["plan --exit-code --json", { command: "plan", exitCode: true, json: true }],
@@ -63,6 +66,10 @@ const refused: readonly (readonly [string, RegExp, RegExp])[] = [
   ["run -j -k", /^Option "-j" needs a value$/, /./],
   ["run -j0", /^Bad value "0" for "--jobs"$/, /./],
   ["run -j many", /^Bad value "many" for "--jobs"$/, /./],
+  ["run --memory 4GB", /^Bad value "4GB" for "--memory"$/, /./],
+  ["run --memory 0G", /^Bad value "0G" for "--memory"$/, /./],
+  ["run -k --fail-fast", /^"--keep-going" and "--fail-fast" exclude each other$/, /./],
+  ["plan --trace x", /^Command "plan" takes no option "--trace"$/, /./],
   ["run --jobs=", /^Option "--jobs" needs a value$/, /./],
   ["run --json=yes", /^Option "--json" takes no value$/, /./],
   ["run --reporter githb", /^Bad value "githb" for "--reporter"$/, /"github"/],

@@ -14,7 +14,7 @@ import type { Declaration } from "../../../lib/target.ts";
 
 const declare = (name: string, more: Partial<Declaration> = {}): Declaration => ({
   name, kind: name.split(":")[0]!, inputs: {}, params: {}, env: [], tools: [], outputs: { out: { form: "file", type: "file" } },
-  resources: { cpu: 1, pools: [] }, members: [], ...more,
+  resources: { cpu: 1 }, members: [], ...more,
 });
 
 const graph: Graph = buildGraph([

@@ -42,7 +42,7 @@ test("the declaration is JSON with expressions in it, and names what it needs", 
   });
   assert.deepEqual(declaration.tools.map((tool) => tool.name), ["qemu-system-x86_64", "UEFI firmware for x86_64", "UEFI variable store for x86_64", "ssh"]);
   assert.deepEqual(declaration.outputs["out"]?.path, "artifacts/test/full/junit.xml");
-  assert.deepEqual(declaration.resources, { cpu: 2, pools: ["vm"] });
+  assert.deepEqual(declaration.resources, { cpu: 2, memory: 1024 ** 3, kvm: true });
   boot("arm", { image: arm, expect: { console: ["x"] } });
   assert.equal((registry().targets.at(-1)!.declaration.params as { firmware: string }).firmware, "uefi");
 });

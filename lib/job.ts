@@ -1,0 +1,177 @@
+/**
+ * A stale target on its way from the queue to its end: its attempts, its log, and what is told of them. Knows neither
+ * the graph nor the queue.
+ * @module
+ */
+import { writeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { attempt } from "./attempt.ts";
+import type { Budget } from "./budget.ts";
+import type { Digest } from "./digest.ts";
+import { ExitCode, ImgtaskError, isImgtaskError } from "./error.ts";
+import type { Listener, Result } from "./event.ts";
+import type { Loaded } from "./load.ts";
+import type { Verdict } from "./plan.ts";
+import type { Amounts } from "./queue.ts";
+import type { Record } from "./record.ts";
+import { amountsOf } from "./resources.ts";
+import { delayAfter, isTemporary } from "./retry.ts";
+import { closeLog, openLog } from "./run.ts";
+import { resolveNow, type State } from "./state.ts";
+import type { Declaration } from "./target.ts";
+import type { Trace, TraceSpan } from "./trace.ts";
+
+/** What all jobs of a run share. */
+export interface JobHost {
+  readonly loaded: Loaded;
+  readonly state: State;
+  readonly upstream: ReadonlyMap<string, Digest>;
+  readonly budget: Budget;
+  readonly trace: Trace | undefined;
+  /** Ends what runs. */
+  readonly stop: AbortSignal;
+  /** Nothing new may begin. */
+  readonly closing: AbortSignal;
+  readonly on: Listener;
+}
+
+type Stale = Extract<Verdict, { readonly type: "stale" }>;
+
+function mebibytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)} MiB`;
+}
+
+/** A stale target that is to be made. */
+export class Job {
+  readonly declaration: Declaration;
+  readonly amounts: Amounts;
+  /** What it lacked when it was first passed over; for the trace. */
+  lacked: readonly string[] | undefined;
+  readonly #verdict: Stale;
+  readonly #host: JobHost;
+  /** Number of the attempt that comes or runs. */
+  #number = 1;
+  #queued = 0;
+  #started: number | undefined;
+  #log: { readonly fd: number; readonly path: string } | undefined;
+
+  constructor(declaration: Declaration, verdict: Stale, host: JobHost) {
+    this.declaration = declaration;
+    this.amounts = amountsOf(declaration.resources);
+    this.#verdict = verdict;
+    this.#host = host;
+  }
+
+  /** Milliseconds since its first attempt began. */
+  get elapsed(): number {
+    return this.#started === undefined ? 0 : Date.now() - this.#started;
+  }
+
+  /** Notes that it waits from now on. */
+  enqueued(): void {
+    this.#queued = Date.now();
+    this.lacked = undefined;
+  }
+
+  /** Makes one attempt. When it succeeds, all is told and closed. */
+  async run(): Promise<Record> {
+    const { declaration: { name, kind } } = this;
+    const { trace, stop, on } = this.#host;
+    this.#started ??= Date.now();
+    const span = trace?.begin("targets", name, {
+      kind, attempt: this.#number, reasons: this.#verdict.reasons, "queued for ms": Date.now() - this.#queued, "waited for": this.lacked ?? [],
+    });
+    try {
+      this.#checkRoom();
+      this.#log ??= openLog(this.#host.state, name);
+      if (this.#number === 1) on({ type: "target started", target: name, reasons: this.#verdict.reasons, log: this.#log.path });
+      const before = this.#host.state.records.latest(name);
+      const record = await this.#attempt(this.#log, span);
+      const results: Result[] = Object.entries(record.outputs).map(([output, { digest, size, path }]) => ({ output, digest, size, path }));
+      const unchanged = before !== undefined && results.every(({ output, digest }) => before.outputs[output]?.digest === digest);
+      span?.end({ outcome: "done" });
+      this.close();
+      on({ type: "target done", target: name, duration: this.elapsed, results, unchanged });
+      return record;
+    } catch (error) {
+      span?.end({ outcome: stop.aborted ? "cancelled" : "failed", error: isImgtaskError(error) ? error.code : String(error) });
+      throw error;
+    }
+  }
+
+  async #attempt(log: { readonly fd: number; readonly path: string }, span: TraceSpan | undefined): Promise<Record> {
+    const { declaration } = this;
+    const { name } = declaration;
+    const { loaded, state, upstream, stop, on } = this.#host;
+    const { record, edited } = await attempt(
+      {
+        registered: await loaded.registered(name),
+        resolution: this.#verdict.resolution,
+        reasons: this.#verdict.reasons,
+        state,
+        upstream,
+        formOf: (target, output) => loaded.graph.get(target)!.declaration.outputs[output]!.form,
+        signal: stop,
+        keep: (error) => !stop.aborted && !this.mayTryAgain(error),
+        part: (part) => span?.part(part),
+        progress: (text) => on({ type: "target progress", target: name, text }),
+        resolveAgain: () => resolveNow(declaration, loaded, state, upstream),
+      },
+      log,
+    );
+    if (edited) {
+      on({ type: "warning", code: "IMG3014", message: `What "${name}" reads was edited while it ran`, hint: "Its result was not recorded: the next run makes it again" });
+    }
+    return record;
+  }
+
+  /** Refuses what never has room; warns of what has to do with less than it wants. */
+  #checkRoom(): void {
+    const { name, resources, location } = this.declaration;
+    const { disk = 0, memory = 0 } = resources;
+    const { budget, state, on } = this.#host;
+    if (disk > 0 && disk > budget.of("disk")) {
+      throw new ImgtaskError("IMG1005", `Too little free disk space for "${name}"`, {
+        expected: `${mebibytes(disk)} below "${state.project.state}"`,
+        found: mebibytes(budget.of("disk")),
+        hint: "Make room: `imgtask clean` removes temporary files, `imgtask clean --store` all that was built",
+        exitCode: ExitCode.prerequisite,
+        ...(location === undefined ? {} : { location }),
+      });
+    }
+    if (memory === 0 || memory <= budget.of("memory") || this.#number > 1) return;
+    on({
+      type: "warning",
+      code: "IMG6003",
+      message: `"${name}" wants ${mebibytes(memory)} of memory, and there are ${mebibytes(budget.of("memory"))}`,
+      hint: "No other target that asks for memory runs beside it; --memory says how much there is",
+    });
+  }
+
+  /** Whether another attempt is left and may cure an error. */
+  mayTryAgain(error: unknown): boolean {
+    return !this.#host.closing.aborted && isTemporary(error) && this.#number <= (this.declaration.retries?.times ?? 0);
+  }
+
+  /** Waits after an attempt that failed; tells whether there is to be another. Ends at once when the run does. */
+  async wait(error: unknown): Promise<boolean> {
+    const { declaration: { name, retries } } = this;
+    const { on, trace, closing } = this.#host;
+    const { code, message } = error as ImgtaskError;
+    const delay = Math.round(delayAfter(this.#number, retries!));
+    const number = ++this.#number, attempts = retries!.times + 1;
+    if (this.#log !== undefined) writeSync(this.#log.fd, `imgtask: ${code}: ${message}; attempt ${number} of ${attempts} in ${delay} ms\n`);
+    on({ type: "target retrying", target: name, attempt: number, attempts, delay, error: error as ImgtaskError });
+    trace?.instant("retry", { target: name, attempt: number, delay, error: code });
+    await sleep(delay, undefined, { signal: closing }).catch(() => {});
+    return !closing.aborted;
+  }
+
+  /** Closes its log; gives the path when there is one. */
+  close(): string | undefined {
+    const log = this.#log;
+    this.#log = undefined;
+    if (log !== undefined) closeLog(log);
+    return log?.path;
+  }
+}
