@@ -14,6 +14,8 @@ import { quote, searchPath, which } from "../process.ts";
 import { formatSize } from "../report/size.ts";
 import { pad, painter, printable } from "../report/text.ts";
 import type { Requirement } from "../tool.ts";
+import { findProject } from "../project.ts";
+import { openTrust } from "../state.ts";
 import { compareVersions } from "../tool.ts";
 import { type CommandContext, dataColor } from "./context.ts";
 
@@ -78,6 +80,15 @@ export function checkHost(directory: string): readonly HostCheck[] {
   ];
 }
 
+/** Whose results a run would take. */
+async function trusted(context: CommandContext): Promise<readonly HostCheck[]> {
+  if (context.imagefile === undefined) return [];
+  const project = findProject(context.cwd, context.options.imagefile);
+  if ((await openTrust(project)) === undefined) return [];
+  const { keys, signs } = (await import("../trust.ts")).readTrust(project, process.env);
+  return [{ name: "signed results", state: "ok", words: `trusted: ${keys.map(({ id }) => `key ${id}`).join(", ")}; new results are ${signs ? "signed" : "not signed, and not taken by the next run"}` }];
+}
+
 /** Names of the targets that need something, by the name of what they need. */
 function needers(graph: Graph, names: readonly string[]): ReadonlyMap<string, readonly string[]> {
   const result = new Map<string, string[]>();
@@ -115,7 +126,7 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
     findings = await probeAll(requirements, { env: context.env });
     lacking = missing(findings, manager);
   }
-  const checks = checkHost(context.imagefile === undefined ? context.cwd : dirname(context.imagefile));
+  const checks = [...checkHost(context.imagefile === undefined ? context.cwd : dirname(context.imagefile)), ...(await trusted(context))];
   const command = manager === undefined || lacking.packages.length === 0 ? undefined : pasteable(manager, lacking.packages);
   const ok = findings.every((finding) => finding.ok) && checks.every(({ state }) => state !== "missing");
   if (options.json) {

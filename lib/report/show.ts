@@ -7,6 +7,24 @@ import type { InputRef } from "../target.ts";
 import { shownLocation } from "./error.ts";
 import { pad, painter, printable } from "./text.ts";
 
+/** Who made the newest result of a target. */
+export interface MadeBy {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** Id of the key that signed it; `undefined` when it is not signed. */
+  readonly key?: string;
+  readonly builder?: string;
+  /** Whether the signature is one of a trusted key; else nobody looked at it. */
+  readonly verified: boolean;
+}
+
+/** `"2026-11-21T00:30:00Z, signed with key E8225694F8DE5946 by ci/main"`. */
+function madeWords({ time, key, builder, verified }: MadeBy): string {
+  const when = new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
+  if (key === undefined) return `${when}, not signed`;
+  return `${when}, signed with key ${printable(key)}${builder === undefined ? "" : ` by ${printable(builder)}`}${verified ? "" : " by its own account: no keys are trusted"}`;
+}
+
 function input(ref: InputRef): string {
   switch (ref.type) {
     case "artifact":
@@ -19,7 +37,7 @@ function input(ref: InputRef): string {
 }
 
 /** A target's declaration as text, with a newline at the end. */
-export function show(node: Node, options: { readonly color: boolean; readonly cwd: string }): string {
+export function show(node: Node, options: { readonly color: boolean; readonly cwd: string; readonly madeBy?: MadeBy | undefined }): string {
   const paint = painter(options.color);
   const { declaration } = node;
   const lines = [paint("bold", declaration.name)];
@@ -40,6 +58,7 @@ export function show(node: Node, options: { readonly color: boolean; readonly cw
     lines.push(paint("dim", "params"), ...JSON.stringify(declaration.params, undefined, 2).split("\n").map((line) => `  ${printable(line)}`));
   }
   if (declaration.platform !== undefined) section("platform", [[declaration.platform, ""]]);
+  if (options.madeBy !== undefined) section("newest result", [[madeWords(options.madeBy), ""]]);
   section("needed by", node.dependents.map((name) => [name, ""]));
   if (declaration.location !== undefined) section("declared", [[shownLocation(declaration.location, options.cwd), ""]]);
   return `${lines.join("\n")}\n`;
