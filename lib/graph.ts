@@ -192,11 +192,15 @@ function unknownTarget(name: string, known: readonly string[], declaration?: Dec
  * @throws {ImgtaskError} IMG2004 for a name or pattern that matches nothing
  */
 export function select(graph: Graph, patterns: readonly string[]): readonly string[] {
-  const names = [...graph.keys()];
+  return selectNames([...graph.keys()], patterns);
+}
+
+/** As {@linkcode select}, of names alone. */
+export function selectNames(names: readonly string[], patterns: readonly string[]): readonly string[] {
   const selected = new Set<string>();
   for (const pattern of patterns) {
     const expression = new RegExp(`^${pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".*")}$`);
-    const matches = pattern.includes("*") ? names.filter((name) => expression.test(name)) : graph.has(pattern) ? [pattern] : [];
+    const matches = pattern.includes("*") ? names.filter((name) => expression.test(name)) : names.includes(pattern) ? [pattern] : [];
     if (matches.length === 0) throw unknownTarget(pattern, names);
     for (const match of matches) selected.add(match);
   }

@@ -7,9 +7,9 @@ import { writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { attempt } from "./attempt.ts";
 import type { Budget } from "./budget.ts";
-import type { Digest } from "./digest.ts";
 import { ExitCode, ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Listener, Result } from "./event.ts";
+import type { Judgements } from "./gather.ts";
 import type { Loaded } from "./load.ts";
 import type { Verdict } from "./plan.ts";
 import type { Amounts } from "./queue.ts";
@@ -17,15 +17,17 @@ import type { Record } from "./record.ts";
 import { amountsOf } from "./resources.ts";
 import { delayAfter, isTemporary } from "./retry.ts";
 import { closeLog, openLog } from "./run.ts";
-import { resolveNow, type State } from "./state.ts";
+import { resolveNow, type State, type Upstream } from "./state.ts";
 import type { Declaration } from "./target.ts";
 import type { Trace, TraceSpan } from "./trace.ts";
+import type { Witness } from "./witness.ts";
 
 /** What all jobs of a run share. */
 export interface JobHost {
   readonly loaded: Loaded;
   readonly state: State;
-  readonly upstream: ReadonlyMap<string, Digest>;
+  readonly upstream: Upstream;
+  readonly judgements: Judgements | undefined;
   readonly budget: Budget;
   readonly trace: Trace | undefined;
   /** Ends what runs. */
@@ -48,6 +50,8 @@ export class Job {
   /** What it lacked when it was first passed over; for the trace. */
   lacked: readonly string[] | undefined;
   readonly #verdict: Stale;
+  /** Saw what the verdict rests on. */
+  readonly #inputs: Witness;
   readonly #host: JobHost;
   /** Number of the attempt that comes or runs. */
   #number = 1;
@@ -55,10 +59,11 @@ export class Job {
   #started: number | undefined;
   #log: { readonly fd: number; readonly path: string } | undefined;
 
-  constructor(declaration: Declaration, verdict: Stale, host: JobHost) {
+  constructor(declaration: Declaration, verdict: Stale, inputs: Witness, host: JobHost) {
     this.declaration = declaration;
     this.amounts = amountsOf(declaration.resources);
     this.#verdict = verdict;
+    this.#inputs = inputs;
     this.#host = host;
   }
 
@@ -102,11 +107,13 @@ export class Job {
   async #attempt(log: { readonly fd: number; readonly path: string }, span: TraceSpan | undefined): Promise<Record> {
     const { declaration } = this;
     const { name } = declaration;
-    const { loaded, state, upstream, stop, on } = this.#host;
-    const { record, edited } = await attempt(
+    const { loaded, state, upstream, judgements, stop, on } = this.#host;
+    judgements?.drop(name);
+    const { record, edited, inputs } = await attempt(
       {
         registered: await loaded.registered(name),
         resolution: this.#verdict.resolution,
+        inputs: this.#inputs,
         reasons: this.#verdict.reasons,
         state,
         upstream,
@@ -115,11 +122,12 @@ export class Job {
         keep: (error) => !stop.aborted && !this.mayTryAgain(error),
         part: (part) => span?.part(part),
         progress: (text) => on({ type: "target progress", target: name, text }),
-        resolveAgain: () => resolveNow(declaration, loaded, state, upstream),
+        resolveAgain: (witness) => resolveNow(declaration, loaded, state, upstream, witness),
       },
       log,
     );
-    if (edited) {
+    if (!edited) await judgements?.keep(declaration, record, state, inputs);
+    else {
       on({ type: "warning", code: "IMG3014", message: `What "${name}" reads was edited while it ran`, hint: "Its result was not recorded: the next run makes it again" });
     }
     return record;

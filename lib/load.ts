@@ -11,7 +11,7 @@ import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.t
 import { buildGraph, type Graph } from "./graph.ts";
 import type { Project } from "./project.ts";
 import { closureOf, digestClosure } from "./recipe.ts";
-import { cachedDigest, type Evaluation, readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { cachedDigest, type Evaluation, readSnapshot, type Snapshot, writeSnapshot } from "./snapshot.ts";
 import type { StatCache } from "./stat-cache.ts";
 import { type Declaration, type Registered, registry } from "./target.ts";
 import { watch, type Watched } from "./watch.ts";
@@ -23,6 +23,8 @@ export interface Loaded {
   readonly default: string | undefined;
   /** Digest of the code of a target's recipe. */
   recipeDigest(declaration: Declaration): Digest;
+  /** What the evaluation rests on, when it is kept. */
+  readonly basis: Pick<Snapshot, "id" | "files" | "environment"> | undefined;
   /** A target with its recipe; evaluates the imagefile if that has not been done. */
   registered(name: string): Promise<Registered>;
 }
@@ -40,9 +42,9 @@ export async function load(project: Project, cache: StatCache, options: { readon
   const file = join(project.caches, "snapshot");
   const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env);
   if (kept !== undefined) {
-    const graph = buildGraph(kept.declarations);
+    const graph = buildGraph(kept.evaluation.declarations);
     let targets: Promise<Map<string, Registered>> | undefined;
-    return loaded(kept, graph, async (name) => {
+    return loaded(kept.evaluation, kept, graph, async (name) => {
       targets ??= evaluate(project).then(({ registered }) => new Map(registered.map((one) => [one.declaration.name, one])));
       const one = (await targets).get(name);
       const expected = graph.get(name)!.declaration;
@@ -79,11 +81,12 @@ export async function load(project: Project, cache: StatCache, options: { readon
   recipes[""] = digestOf(`${recipes[""]}\n${seen}`);
   // What has no content to compare is only seen by evaluating again.
   const comparable = listed.length === 0 && read.every(([, content]) => content !== undefined);
-  for (const name of settings) if (existsSync(join(project.directory, name))) files.add(join(project.directory, name));
+  const others = settings.map((name) => join(project.directory, name)).filter((path) => !files.has(path));
   const evaluation: Evaluation = { declarations, recipes, ...(named === undefined ? {} : { default: named }) };
-  if (comparable && options.snapshot !== false && options.write !== false) writeSnapshot(file, project.imagefile, evaluation, [...files], environment, cache);
+  const keep = comparable && options.snapshot !== false && options.write !== false;
+  const basis = keep ? writeSnapshot(file, project.imagefile, evaluation, [...files], others, environment, cache) : undefined;
   const byName = new Map(registered.map((one) => [one.declaration.name, one]));
-  return loaded(evaluation, graph, (name) => Promise.resolve(byName.get(name)!));
+  return loaded(evaluation, basis, graph, (name) => Promise.resolve(byName.get(name)!));
 }
 
 /** A name for a path that is the same in every checkout. */
@@ -100,9 +103,10 @@ function namesIn(directory: string): readonly string[] {
   }
 }
 
-function loaded(evaluation: Evaluation, graph: Graph, registered: Loaded["registered"]): Loaded {
+function loaded(evaluation: Evaluation, basis: Loaded["basis"], graph: Graph, registered: Loaded["registered"]): Loaded {
   return {
     graph,
+    basis,
     default: evaluation.default,
     recipeDigest: ({ module, name }) => evaluation.recipes[module ?? name] ?? evaluation.recipes[""]!,
     registered,

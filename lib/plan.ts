@@ -10,6 +10,7 @@ import { closure } from "./graph.ts";
 import type { Loaded } from "./load.ts";
 import type { Record } from "./record.ts";
 import { resolveNow, type State } from "./state.ts";
+import { Witness } from "./witness.ts";
 import type { Declaration } from "./target.ts";
 
 /** What is known of a target whose upstream outputs are known. */
@@ -29,7 +30,7 @@ export interface PlanEntry {
 }
 
 /** Judges a target by its recorded results and what it depends on now. */
-export async function judge(declaration: Declaration, now: Resolution, state: State, forced: boolean): Promise<Verdict> {
+export async function judge(declaration: Declaration, now: Resolution, state: State, forced: boolean, witness?: Witness): Promise<Verdict> {
   if (forced) return { type: "stale", reasons: [{ type: "forced" }], resolution: now };
   const record = state.records.find(declaration.name, fingerprint(declaration, now));
   if (record === undefined) {
@@ -37,16 +38,28 @@ export async function judge(declaration: Declaration, now: Resolution, state: St
     const reasons = latest === undefined ? [{ type: "never run" } as const] : difference(latest.manifest, manifest(declaration, now));
     return { type: "stale", reasons, resolution: now };
   }
+  const standing = await look(declaration, record, state, witness);
+  return "problem" in standing ? { type: "stale", reasons: [standing.problem], resolution: now } : { type: "fresh", record, restore: standing.restore };
+}
+
+/**
+ * Looks at what a record says was made: whether the store has it, and which outputs do not stand where they should.
+ *
+ * @param witness is told of every file that was looked at
+ */
+export async function look(
+  declaration: Declaration, record: Record, state: State, witness?: Witness,
+): Promise<{ readonly restore: readonly string[] } | { readonly problem: Reason }> {
   const restore: string[] = [];
   for (const [name, spec] of Object.entries(declaration.outputs)) {
     const stored = record.outputs[name];
-    const condition = stored === undefined ? "missing" : await state.store.check(stored.digest, spec.form);
-    if (condition !== "intact") return { type: "stale", reasons: [{ type: "store", output: name, problem: condition }], resolution: now };
+    const condition = stored === undefined ? "missing" : await state.store.check(stored.digest, spec.form, witness);
+    if (condition !== "intact") return { problem: { type: "store", output: name, problem: condition } };
     if (stored!.path === undefined) continue;
     const path = join(state.project.directory, stored!.path);
-    if (!(await state.store.matches(stored!.digest, spec.form, path, spec.merge ?? false))) restore.push(name);
+    if (!(await state.artifacts.matches(stored!.digest, spec.form, path, spec.merge ?? false, witness))) restore.push(name);
   }
-  return { type: "fresh", record, restore };
+  return { restore };
 }
 
 /**
@@ -75,7 +88,7 @@ export async function makePlan(loaded: Loaded, names: readonly string[], state: 
       entries.push({ target: name, verdict: "stale", reasons: [{ type: "forced" }] });
       continue;
     }
-    const verdict = await judge(declaration, await resolveNow(declaration, loaded, state, upstream), state, false);
+    const verdict = await judge(declaration, await resolveNow(declaration, loaded, state, upstream, new Witness()), state, false);
     if (verdict.type === "stale") {
       undecided.set(name, name);
       entries.push({ target: name, verdict: "stale", reasons: verdict.reasons });

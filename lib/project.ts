@@ -78,3 +78,8 @@ function noImagefile(path: string): ImgtaskError {
     exitCode: ExitCode.usage,
   });
 }
+
+/** Where the evidence of freshness is kept. */
+export function evidenceFile(project: Project): string {
+  return join(project.caches, "evidence");
+}

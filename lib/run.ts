@@ -7,14 +7,15 @@ import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type Digest, isDigest } from "./digest.ts";
+import { isDigest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
 import { run as runCommand, searchPath, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
-import type { State } from "./state.ts";
+import type { State, Upstream } from "./state.ts";
+import { Witness } from "./witness.ts";
 import type { Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
 
 /** Logs kept of one target. */
@@ -26,7 +27,7 @@ export interface RunOptions {
   readonly resolution: Resolution;
   readonly reasons: readonly Reason[];
   readonly state: State;
-  readonly upstream: ReadonlyMap<string, Digest>;
+  readonly upstream: Upstream;
   /** Form of an upstream output. */
   readonly formOf: (target: string, output: string) => "file" | "tree";
   readonly signal: AbortSignal;
@@ -35,8 +36,10 @@ export interface RunOptions {
   /** Is told which part of the work begins. @default nobody */
   readonly part?: (name: "recipe" | "store" | "check inputs" | "record and place") => void;
   readonly progress: (text: string) => void;
+  /** Saw what the verdict rests on. */
+  readonly inputs: Witness;
   /** What everything the target depends on is after the run; differs when it was edited meanwhile. */
-  readonly resolveAgain: () => Promise<Resolution>;
+  readonly resolveAgain: (witness: Witness) => Promise<Resolution>;
 }
 
 /** What a run left behind. */
@@ -44,6 +47,8 @@ export interface RunResult {
   readonly record: Record;
   /** The inputs were edited during the run: the result was not recorded, and the target is stale. */
   readonly edited: boolean;
+  /** Saw the inputs after the run. */
+  readonly inputs: Witness;
 }
 
 /** Opens a new log of a target; removes the oldest ones. */
@@ -59,6 +64,16 @@ export function openLog(state: State, target: string): { readonly fd: number; re
   rmSync(latest, { force: true });
   symlinkSync(`${stamp}.log`, latest);
   return { fd, path };
+}
+
+/**
+ * Whether two witnesses saw the same files in the same state. Directories do not count: of them the names do, which
+ * the fingerprint holds. Nor does ctime, which moves when a recipe makes links to what it reads.
+ */
+function sameFiles(one: Witness, other: Witness): boolean {
+  const states = ({ facts }: Witness): string =>
+    facts.flatMap(({ path, seen, directory }) => (directory === true ? [] : [`${path}\0${typeof seen === "object" ? seen.slice(0, 4).join(" ") : String(seen)}`])).join("\0");
+  return states(one) === states(other);
 }
 
 let serial = 0;
@@ -92,13 +107,16 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     };
     for (const name of Object.keys(stored)) await refuseForeign(declaration, name, stored[name]!, state);
     options.part?.("check inputs");
-    const edited = fingerprint(declaration, await options.resolveAgain()) !== record.fingerprint;
-    if (edited) return { record, edited };
+    const inputs = new Witness();
+    const again = await options.resolveAgain(inputs);
+    // An edit that was put back is seen by the time stamps alone, while the recipe may have read it.
+    const edited = fingerprint(declaration, again) !== record.fingerprint || !sameFiles(inputs, options.inputs);
+    if (edited) return { record, edited, inputs };
     // The bytes are safe in the store. Killed between here and the last link, the next run restores what is missing.
     options.part?.("record and place");
     state.records.append(record);
     for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
-    return { record, edited };
+    return { record, edited, inputs };
   } catch (error) {
     // What a failed recipe left is there to look at until the next run, and for its commands to be run again.
     keep = options.keep?.(error) ?? !options.signal.aborted;
@@ -115,8 +133,8 @@ export async function restoreOutput(declaration: Declaration, name: string, stor
   if (stored.path === undefined) return;
   const spec = declaration.outputs[name]!;
   const path = join(state.project.directory, stored.path);
-  if (await state.store.matches(stored.digest, spec.form, path, spec.merge ?? false)) return;
-  await state.store.restore(stored.digest, spec.form, path, spec.merge ?? false);
+  if (await state.artifacts.matches(stored.digest, spec.form, path, spec.merge ?? false)) return;
+  await state.artifacts.restore(stored.digest, spec.form, path, spec.merge ?? false);
 }
 
 /** Directories whose content is imgtask's own: what stands in an output's place there came from an earlier run. */
@@ -132,7 +150,7 @@ async function refuseForeign(declaration: Declaration, name: string, { path }: S
   // An earlier run's result that is no longer believed: these very bytes can be had again.
   for (const { outputs } of state.records.hearsay(declaration.name)) {
     const before = outputs?.[name];
-    if (before?.path === path && isDigest(before.digest) && (await state.store.matches(before.digest, declaration.outputs[name]!.form, full, false))) return;
+    if (before?.path === path && isDigest(before.digest) && (await state.artifacts.matches(before.digest, declaration.outputs[name]!.form, full, false))) return;
   }
   throw new ImgtaskError("IMG3013", `Something else stands where output "${name}" of "${declaration.name}" belongs: "${path}"`, {
     expected: "nothing, or what imgtask put there",

@@ -8,6 +8,7 @@ import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import { diskError } from "./disk-error.ts";
 import type { Listener, Outcome } from "./event.ts";
+import type { Judgements } from "./gather.ts";
 import { closure } from "./graph.ts";
 import { Job, type JobHost } from "./job.ts";
 import type { Loaded } from "./load.ts";
@@ -16,9 +17,10 @@ import { estimator, longestPaths } from "./priority.ts";
 import { Queue } from "./queue.ts";
 import type { Record } from "./record.ts";
 import { restoreOutput } from "./run.ts";
-import { resolveNow, type State } from "./state.ts";
+import { resolveNow, type State, type Upstream } from "./state.ts";
 import type { Declaration } from "./target.ts";
 import type { Trace, TraceSpan } from "./trace.ts";
+import { Witness } from "./witness.ts";
 
 /**
  * What a failure means for the others: what runs is finished and nothing new begins (`no-new`), all that does not
@@ -33,11 +35,10 @@ export interface ScheduleOptions {
   readonly failures: FailureMode;
   /** Targets that run even when fresh. */
   readonly forced: ReadonlySet<string>;
-  /**
-   * Records of targets that are known to be fresh, with all that they need: they are done before the loop begins.
-   * @default none
-   */
-  readonly proven?: ReadonlyMap<string, Record>;
+  /** Targets that are known to be fresh, with all that they need: they are done before the loop begins. @default none */
+  readonly proven?: ReadonlySet<string>;
+  /** Is told what every target was found to be. @default nobody */
+  readonly judgements?: Judgements;
   /** Is told what happens when. @default nobody */
   readonly trace?: Trace | undefined;
   /** Milliseconds that a free core waits for a verdict on what just became ready. @default 25 */
@@ -63,7 +64,8 @@ class Schedule {
   readonly #order: readonly string[];
   readonly #state: State;
   readonly #options: ScheduleOptions;
-  readonly #upstream = new Map<string, Digest>();
+  readonly #made = new Map<string, Digest>();
+  readonly #upstream: Upstream = { get: (output) => this.#made.get(output) ?? this.#proven(output) };
   readonly #outcomes = new Map<string, Outcome>();
   /** Dependencies not yet done, by target. */
   readonly #waiting = new Map<string, number>();
@@ -91,7 +93,7 @@ class Schedule {
     this.#options = options;
     this.#queue = new Queue((resource) => options.budget.of(resource));
     const { budget, trace, on } = options;
-    this.#host = { loaded, state, upstream: this.#upstream, budget, trace, stop: this.#stop.signal, closing: this.#closing.signal, on };
+    this.#host = { loaded, state, upstream: this.#upstream, judgements: options.judgements, budget, trace, stop: this.#stop.signal, closing: this.#closing.signal, on };
   }
 
   async finish(): Promise<Summary> {
@@ -131,13 +133,13 @@ class Schedule {
     const ready: string[] = [];
     for (const name of this.#order) {
       if (this.#waiting.get(name) !== 0) continue;
-      const record = proven?.get(name);
-      if (record !== undefined) {
-        this.#publish(record);
-        on({ type: "target fresh", target: name });
+      const group = this.#isGroup(name);
+      if (!group && proven?.has(name) !== true) {
+        ready.push(name);
+        continue;
       }
-      if (record !== undefined || this.#isGroup(name)) this.#close(name, "fresh");
-      else ready.push(name);
+      if (!group) on({ type: "target fresh", target: name });
+      this.#close(name, "fresh");
     }
     for (const name of ready) this.#ready(name);
   }
@@ -166,17 +168,19 @@ class Schedule {
 
   async #decide(declaration: Declaration, span: TraceSpan | undefined): Promise<void> {
     const { name } = declaration;
-    const now = await resolveNow(declaration, this.#loaded, this.#state, this.#upstream);
-    const verdict = await judge(declaration, now, this.#state, this.#options.forced.has(name));
+    const inputs = new Witness(), outputs = new Witness();
+    const now = await resolveNow(declaration, this.#loaded, this.#state, this.#upstream, inputs);
+    const verdict = await judge(declaration, now, this.#state, this.#options.forced.has(name), outputs);
     if (verdict.type === "stale") {
       span?.end({ verdict: "stale", reasons: verdict.reasons });
-      return this.#enqueue(new Job(declaration, verdict, this.#host));
+      return this.#enqueue(new Job(declaration, verdict, inputs, this.#host));
     }
     const { record, restore } = verdict;
     if (restore.length > 0) span?.part("restore");
     for (const output of restore) await restoreOutput(declaration, output, record.outputs[output]!, this.#state);
     span?.end({ verdict: restore.length > 0 ? "restored" : "fresh" });
     if (this.#state.records.latest(name) !== record) this.#state.records.append(record);
+    await this.#options.judgements?.keep(declaration, record, this.#state, inputs, restore.length > 0 ? undefined : outputs);
     this.#publish(record);
     if (restore.length > 0) this.#options.on({ type: "target restored", target: name, paths: restore.map((output) => record.outputs[output]!.path!) });
     else this.#options.on({ type: "target fresh", target: name });
@@ -192,8 +196,15 @@ class Schedule {
     this.#queue.add(name, this.#priority.get(name)!, job.amounts);
   }
 
+  /** Digest of an output of a target that is proven fresh: its record is read when somebody asks. */
+  #proven(output: string): Digest | undefined {
+    const at = output.lastIndexOf("#");
+    const target = output.slice(0, at);
+    return this.#options.proven?.has(target) === true ? this.#state.records.latest(target)?.outputs[output.slice(at + 1)]?.digest : undefined;
+  }
+
   #publish(record: Record): void {
-    for (const [output, stored] of Object.entries(record.outputs)) this.#upstream.set(`${record.target}#${output}`, stored.digest);
+    for (const [output, stored] of Object.entries(record.outputs)) this.#made.set(`${record.target}#${output}`, stored.digest);
   }
 
   /** Notes what became of a target; gives those that now have all they need. */

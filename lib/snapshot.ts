@@ -28,7 +28,8 @@ interface Stored extends Evaluation {
   readonly format: string;
   readonly runtime: string;
   readonly imagefile: string;
-  readonly files: readonly (readonly [path: string, digest: Digest])[];
+  /** `null`: not there. */
+  readonly files: readonly (readonly [path: string, digest: Digest | null])[];
   /** Salted, since values may be secrets. */
   readonly salt: string;
   readonly environment: readonly (readonly [name: string, digest: string])[];
@@ -38,6 +39,17 @@ const runtime = `${process.version} ${process.arch}`;
 
 function salted(salt: string, name: string, value: string | undefined): string {
   return value === undefined ? "unset" : createHash("sha256").update(`${salt}\0${name}\0${value}`).digest("hex");
+}
+
+/** A kept evaluation, and what it rests on. */
+export interface Snapshot {
+  readonly evaluation: Evaluation;
+  /** Tells it from every other one. */
+  readonly id: string;
+  /** Digests of the files that were read for it, by absolute path; `null` for those that were not there. */
+  readonly files: ReadonlyMap<string, Digest | null>;
+  /** Names of the environment variables that were read for it. */
+  readonly environment: readonly string[];
 }
 
 /** Digest of a file through the cache; `undefined` when it is gone. */
@@ -58,7 +70,7 @@ export function cachedDigest(path: string, cache: StatCache): Digest | undefined
 }
 
 /** The kept evaluation of an imagefile when it still holds, otherwise `undefined`. */
-export function readSnapshot(file: string, imagefile: string, cache: StatCache, env: NodeJS.ProcessEnv): Evaluation | undefined {
+export function readSnapshot(file: string, imagefile: string, cache: StatCache, env: NodeJS.ProcessEnv): Snapshot | undefined {
   try {
     const text = readFileSync(file, "utf8");
     const end = text.indexOf("\n");
@@ -67,40 +79,53 @@ export function readSnapshot(file: string, imagefile: string, cache: StatCache, 
     const stored = JSON.parse(body) as Stored;
     if (stored.format !== format || stored.runtime !== runtime || stored.imagefile !== imagefile) return undefined;
     for (const [name, digest] of stored.environment) if (salted(stored.salt, name, env[name]) !== digest) return undefined;
-    for (const [path, digest] of stored.files) if (cachedDigest(path, cache) !== digest) return undefined;
-    return stored;
+    for (const [path, digest] of stored.files) if ((cachedDigest(path, cache) ?? null) !== digest) return undefined;
+    return snapshotOf(text.slice(0, end), stored);
   } catch {
     return undefined;
   }
 }
 
-/** Keeps an evaluation. Failing to is no error: the imagefile is evaluated again next time. */
+function snapshotOf(id: string, stored: Stored): Snapshot {
+  return { evaluation: stored, id, files: new Map(stored.files), environment: stored.environment.map(([name]) => name) };
+}
+
+/**
+ * Keeps an evaluation. Failing to is no error: the imagefile is evaluated again next time.
+ *
+ * @param optional files that may be missing; that one appears counts
+ * @returns `undefined` when it could not be kept
+ */
 export function writeSnapshot(
   file: string,
   imagefile: string,
   evaluation: Evaluation,
   files: readonly string[],
+  optional: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
   cache: StatCache,
-): void {
+): Snapshot | undefined {
   const salt = randomBytes(16).toString("hex");
   const digests = files.map((path) => [path, cachedDigest(path, cache)] as const);
-  if (digests.some(([, digest]) => digest === undefined)) return;
+  if (digests.some(([, digest]) => digest === undefined)) return undefined;
+  const others = optional.map((path) => [path, cachedDigest(path, cache) ?? null] as const);
   const stored: Stored = {
     ...evaluation,
     format,
     runtime,
     imagefile,
-    files: digests as readonly (readonly [string, Digest])[],
+    files: [...(digests as readonly (readonly [string, Digest])[]), ...others],
     salt,
     environment: Object.entries(environment).map(([name, value]) => [name, salted(salt, name, value)] as const),
   };
   const body = JSON.stringify(stored);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(`${file}.new`, `${digestOf(body)}\n${body}`, { mode: 0o600 });
+    const id = digestOf(body);
+    writeFileSync(`${file}.new`, `${id}\n${body}`, { mode: 0o600 });
     renameSync(`${file}.new`, file);
+    return snapshotOf(id, stored);
   } catch {
-    // Evaluated again next time.
+    return undefined;
   }
 }

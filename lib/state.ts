@@ -4,8 +4,10 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Artifacts } from "./artifacts.ts";
 import { type Digest } from "./digest.ts";
-import { ExitCode, ImgtaskError } from "./error.ts";
+import { epochOf } from "./epoch.ts";
+import { ImgtaskError } from "./error.ts";
 import type { Resolution } from "./fingerprint.ts";
 import type { Loaded } from "./load.ts";
 import type { Project } from "./project.ts";
@@ -14,10 +16,8 @@ import { globEntries, sourceEntries } from "./sources.ts";
 import { StatCache } from "./stat-cache.ts";
 import { Store } from "./store.ts";
 import type { Declaration } from "./target.ts";
+import type { Witness } from "./witness.ts";
 import { ToolVersions } from "./tool-versions.ts";
-
-/** Time stamp of outputs when `SOURCE_DATE_EPOCH` is not set: 2026-01-01T00:00:00Z. */
-const defaultEpoch = 1_767_225_600;
 
 /** The state of a project. */
 export interface State {
@@ -25,6 +25,7 @@ export interface State {
   readonly cache: StatCache;
   readonly records: Records;
   readonly store: Store;
+  readonly artifacts: Artifacts;
   readonly tools: ToolVersions;
   /** Seconds since 1970 for time stamps in outputs: `SOURCE_DATE_EPOCH`, or a constant. */
   readonly epoch: number;
@@ -43,21 +44,16 @@ export async function openTrust(project: Project, env: NodeJS.ProcessEnv = proce
  */
 export function openState(project: Project, trust: Trust | undefined = project.caches === project.state ? undefined : nobody, env: NodeJS.ProcessEnv = process.env): State {
   const cache = new StatCache(join(project.caches, "stat-cache"));
+  const store = new Store(join(project.state, "store"), cache);
   return {
     project,
     cache,
     records: new Records(join(project.state, "records"), trust),
-    store: new Store(join(project.state, "store"), cache, { uid: process.geteuid?.() ?? 1 }),
+    store,
+    artifacts: new Artifacts(store, cache, join(project.state, "tmp"), { uid: process.geteuid?.() ?? 1 }),
     tools: new ToolVersions(join(project.caches, "tools")),
     epoch: epochOf(env["SOURCE_DATE_EPOCH"]),
   };
-}
-
-function epochOf(value: string | undefined): number {
-  if (value === undefined || value === "") return defaultEpoch;
-  const epoch = Number(value);
-  if (Number.isSafeInteger(epoch) && epoch >= 0) return epoch;
-  throw new ImgtaskError("IMG2021", `Bad SOURCE_DATE_EPOCH "${value}"`, { expected: "whole seconds since 1970", exitCode: ExitCode.usage });
 }
 
 /** Makes the state directory, readable by its owner alone, and unknown to git. */
@@ -77,16 +73,18 @@ export function flushState(state: State): void {
 }
 
 /** Digests of outputs made or found fresh so far, by `target#output`. */
-export type Upstream = ReadonlyMap<string, Digest>;
+export interface Upstream {
+  get(output: string): Digest | undefined;
+}
 
 /** What everything that a target's result depends on is right now. Its upstream outputs must be known. */
-export async function resolveNow(declaration: Declaration, loaded: Loaded, state: State, upstream: Upstream): Promise<Resolution> {
+export async function resolveNow(declaration: Declaration, loaded: Loaded, state: State, upstream: Upstream, witness: Witness): Promise<Resolution> {
   const inputs: Map<string, Digest | Awaited<ReturnType<typeof sourceEntries>>> = new Map();
   try {
     for (const [key, input] of Object.entries(declaration.inputs)) {
       if (input.type === "artifact") inputs.set(key, upstream.get(`${input.target}#${input.output}`)!);
-      else if (input.type === "source") inputs.set(key, await sourceEntries(state.project.directory, input.path, state.cache));
-      else inputs.set(key, await globEntries(state.project.directory, input.patterns, state.cache));
+      else if (input.type === "source") inputs.set(key, await sourceEntries(state.project.directory, input.path, state.cache, witness));
+      else inputs.set(key, await globEntries(state.project.directory, input.patterns, state.cache, witness));
     }
   } catch (error) {
     throw error instanceof ImgtaskError ? error.at(declaration.location) : error;
@@ -96,6 +94,6 @@ export async function resolveNow(declaration: Declaration, loaded: Loaded, state
     inputs,
     env: Object.fromEntries(declaration.env.map((name) => [name, process.env[name]])),
     epoch: state.epoch,
-    tools: await state.tools.versions(declaration.tools),
+    tools: await state.tools.versions(declaration.tools, witness),
   };
 }

@@ -2,14 +2,15 @@
  * The content-addressed store: every output once, by its SHA-256, read-only. Knows no target and no fingerprint.
  * @module
  */
-import type { BigIntStats } from "node:fs";
-import { chmod, link, lstat, lutimes, mkdir, open, readdir, readFile, readlink, rename, rm, symlink, unlink, utimes } from "node:fs/promises";
+import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmod, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Form } from "./artifact.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { ImgtaskError } from "./error.ts";
-import { copyWhole, holdsOnly, statOf, syncPath } from "./files.ts";
+import { copyWhole, statOf, syncPath } from "./files.ts";
 import { identityOf, type StatCache } from "./stat-cache.ts";
+import type { Witness } from "./witness.ts";
 
 /** One entry of a stored tree, in code unit order of paths. */
 export interface TreeEntry {
@@ -33,9 +34,14 @@ export interface Stored {
 
 /** Bytes from which a file is written back to disk while it is hashed, even if the store turns out to have it. */
 const bigFile = 16 * 1024 * 1024;
+/** Bytes from which a file is always on disk before it is in the store. */
+const costlyFile = 1024 * 1024;
+/** Files of a tree that are written back at once: the disk takes several as quickly as one. */
+const atOnce = 16;
 
 let serial = 0;
-const temporaryName = (): string => `.imgtask-${process.pid}-${serial++}`;
+/** A name that nothing else has, and that is known for a leftover. */
+export const temporaryName = (): string => `.imgtask-${process.pid}-${serial++}`;
 
 /**
  * A store in a directory of its own.
@@ -46,13 +52,12 @@ const temporaryName = (): string => `.imgtask-${process.pid}-${serial++}`;
 export class Store {
   readonly #directory: string;
   readonly #cache: StatCache;
-  /** As root nothing protects a linked object from being edited through the link, so artifacts are copies then. */
-  readonly #linkable: boolean;
+  /** Links by the directory that they lay out a tree in. */
+  readonly #exposed = new Map<string, (readonly [object: string, link: string])[]>();
 
-  constructor(directory: string, cache: StatCache, options: { readonly uid: number }) {
+  constructor(directory: string, cache: StatCache) {
     this.#directory = directory;
     this.#cache = cache;
-    this.#linkable = options.uid !== 0;
   }
 
   /** Path of the object of a digest, whether or not it is there. */
@@ -60,78 +65,85 @@ export class Store {
     return join(this.#directory, digest.slice(0, 2), digest.slice(2) + (executable ? ".x" : ""));
   }
 
-  /** Moves a finished file into the store. The file is gone from `path` afterwards. */
-  async putFile(path: string): Promise<Stored & { readonly executable: boolean }> {
-    const executable = ((await lstat(path)).mode & 0o111) !== 0;
-    await chmod(path, executable ? 0o555 : 0o444);
-    await utimes(path, 1, 1);
-    const before = await lstat(path, { bigint: true });
+  /**
+   * Moves a finished file into the store. The file is gone from `path` afterwards.
+   *
+   * @param durable whether to wait until it is on disk. What does not is lost with the power, not with the process;
+   * and caches do not vouch for it on another boot. @default true
+   */
+  async putFile(path: string, durable = true): Promise<Stored & { readonly executable: boolean }> {
+    const executable = (lstatSync(path).mode & 0o111) !== 0;
+    chmodSync(path, executable ? 0o555 : 0o444);
+    utimesSync(path, 1, 1);
+    const before = lstatSync(path, { bigint: true });
     const size = Number(before.size);
+    const sync = durable || size >= costlyFile;
     // The disk writes a big file while the processor hashes it.
-    const [digest] = await Promise.all([this.#cache.digest(path, before), size >= bigFile ? syncPath(path) : undefined]);
+    const digest = size < bigFile ? await this.#cache.digest(path, before) : (await Promise.all([this.#cache.digest(path, before), syncPath(path)]))[0];
     const object = this.objectPath(digest, executable);
     if (await this.#intact(object, digest)) {
-      await unlink(path);
+      unlinkSync(path);
       return { digest, size, executable };
     }
-    if (identityOf(await lstat(path, { bigint: true })) !== identityOf(before)) throw unfinished(path);
-    await mkdir(dirname(object), { recursive: true, mode: 0o700 });
-    if (size < bigFile) await syncPath(path);
+    if (identityOf(lstatSync(path, { bigint: true })) !== identityOf(before)) throw unfinished(path);
+    const directory = dirname(object);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (sync && size < bigFile) await syncPath(path);
     try {
-      await rename(path, object);
+      renameSync(path, object);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-      const temporary = join(dirname(object), temporaryName());
+      const temporary = join(directory, temporaryName());
       await copyWhole(path, temporary);
       await chmod(temporary, executable ? 0o555 : 0o444);
-      await syncPath(temporary);
+      if (sync) await syncPath(temporary);
       await rename(temporary, object);
       await unlink(path);
     }
-    await syncPath(dirname(object));
-    this.#cache.remember(object, await lstat(object, { bigint: true }), digest, "own");
+    if (sync) await syncPath(directory);
+    this.remember(object, digest, sync);
     return { digest, size, executable };
   }
 
-  async #putBytes(bytes: Buffer): Promise<Digest> {
+  /** Lets the caches vouch for a file that imgtask itself has put somewhere. */
+  remember(path: string, digest: Digest, synced: boolean): void {
+    this.#cache.remember(path, lstatSync(path, { bigint: true }), digest, synced ? "own" : "unsynced");
+  }
+
+  async #putBytes(bytes: Buffer, durable: boolean): Promise<Digest> {
     const digest = digestOf(bytes);
     const object = this.objectPath(digest);
     if (await this.#intact(object, digest)) return digest;
-    await mkdir(dirname(object), { recursive: true, mode: 0o700 });
+    mkdirSync(dirname(object), { recursive: true, mode: 0o700 });
     const temporary = join(dirname(object), temporaryName());
-    const handle = await open(temporary, "w", 0o444);
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, object);
-    await syncPath(dirname(object));
-    this.#cache.remember(object, await lstat(object, { bigint: true }), digest, "own");
+    writeFileSync(temporary, bytes, { mode: 0o444 });
+    utimesSync(temporary, 1, 1);
+    if (durable) await syncPath(temporary);
+    renameSync(temporary, object);
+    if (durable) await syncPath(dirname(object));
+    this.remember(object, digest, durable);
     return digest;
   }
 
-  /** Moves a finished directory tree into the store: files, directories and symbolic links only. */
-  async putTree(path: string): Promise<Stored> {
+  /** Moves a finished directory tree into the store: files, directories and symbolic links only. As {@linkcode Store.putFile}. */
+  async putTree(path: string, durable = true): Promise<Stored> {
     const entries: TreeEntry[] = [];
-    let size = 0;
-    const visit = async (relative: string): Promise<void> => {
-      const names = (await readdir(join(path, relative))).sort((a, b) => (a < b ? -1 : 1));
+    const files: { readonly index: number; readonly full: string }[] = [];
+    const visit = (relative: string): void => {
+      const names = readdirSync(join(path, relative)).sort((a, b) => (a < b ? -1 : 1));
       for (const name of names) {
         const inner = relative === "" ? name : `${relative}/${name}`;
         const full = join(path, inner);
-        const stat = await lstat(full);
+        const stat = lstatSync(full);
         const mode = stat.mode & 0o7777;
         if (stat.isDirectory()) {
           entries.push({ path: inner, type: "directory", mode });
-          await visit(inner);
+          visit(inner);
         } else if (stat.isSymbolicLink()) {
-          entries.push({ path: inner, type: "link", mode: 0o777, to: await readlink(full) });
+          entries.push({ path: inner, type: "link", mode: 0o777, to: readlinkSync(full) });
         } else if (stat.isFile()) {
-          const stored = await this.putFile(full);
-          size += stored.size;
-          entries.push({ path: inner, type: "file", mode: stored.executable ? 0o755 : 0o644, digest: stored.digest, size: stored.size });
+          files.push({ index: entries.length, full });
+          entries.push({ path: inner, type: "file", mode: 0 });
         } else {
           throw new ImgtaskError("IMG3011", `Output tree has an entry of a kind that cannot be stored: "${inner}"`, {
             expected: "files, directories and symbolic links",
@@ -140,14 +152,33 @@ export class Store {
         }
       }
     };
-    await visit("");
-    const digest = await this.#putBytes(Buffer.from(JSON.stringify({ entries })));
-    return { digest, size };
+    visit("");
+    let size = 0;
+    const objects = new Map<string, Digest>();
+    for (const { index, full } of files) {
+      const stored = await this.putFile(full, false);
+      size += stored.size;
+      entries[index] = { path: entries[index]!.path, type: "file", mode: stored.executable ? 0o755 : 0o644, digest: stored.digest, size: stored.size };
+      objects.set(this.objectPath(stored.digest, stored.executable), stored.digest);
+    }
+    if (durable) await this.#syncAll(objects);
+    return { digest: await this.#putBytes(Buffer.from(JSON.stringify({ entries })), durable), size };
+  }
+
+  /** Waits until objects are on disk. */
+  async #syncAll(objects: ReadonlyMap<string, Digest>): Promise<void> {
+    const waiting = [...objects].filter(([path]) => this.#cache.isUnsynced(path));
+    const paths = [...waiting.map(([path]) => path), ...new Set(waiting.map(([path]) => dirname(path)))];
+    const work = async (): Promise<void> => {
+      for (let path = paths.shift(); path !== undefined; path = paths.shift()) await syncPath(path);
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+    for (const [path, digest] of waiting) this.remember(path, digest, true);
   }
 
   /** Whether an object is there with the bytes its name promises. */
-  async #intact(object: string, digest: Digest): Promise<boolean> {
-    const stat = await statOf(object);
+  async #intact(object: string, digest: Digest, witness?: Witness): Promise<boolean> {
+    const stat = witness === undefined ? statOf(object) : witness.own(object);
     return stat !== undefined && stat.isFile() && (await this.#cache.digest(object, stat)) === digest;
   }
 
@@ -170,179 +201,91 @@ export class Store {
   async tree(digest: Digest): Promise<readonly TreeEntry[] | undefined> {
     const object = this.objectPath(digest);
     if (!(await this.#intact(object, digest))) return undefined;
-    return (JSON.parse(await readFile(object, "utf8")) as { entries: TreeEntry[] }).entries;
+    return (JSON.parse(readFileSync(object, "utf8")) as { entries: TreeEntry[] }).entries;
   }
 
   /** Whether all bytes of a stored output are there: `"intact"`, `"missing"`, or `"damaged"` (then they are removed). */
-  async check(digest: Digest, form: Form): Promise<"intact" | "missing" | "damaged"> {
+  async check(digest: Digest, form: Form, witness?: Witness): Promise<"intact" | "missing" | "damaged"> {
     if (form === "tree") {
       const object = this.objectPath(digest);
-      const own = await this.#checkObject(object, digest);
+      const own = await this.#checkObject(object, digest, witness);
       if (own !== "intact") return own;
       for (const entry of (await this.tree(digest)) ?? []) {
         if (entry.type !== "file") continue;
-        const state = await this.#checkObject(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), entry.digest!);
+        const state = await this.#checkObject(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), entry.digest!, witness);
         if (state !== "intact") return state;
       }
       return "intact";
     }
-    const plain = await this.#checkObject(this.objectPath(digest), digest);
-    return plain === "missing" ? this.#checkObject(this.objectPath(digest, true), digest) : plain;
+    const plain = await this.#checkObject(this.objectPath(digest), digest, witness);
+    return plain === "missing" ? this.#checkObject(this.objectPath(digest, true), digest, witness) : plain;
   }
 
-  async #checkObject(object: string, digest: Digest): Promise<"intact" | "missing" | "damaged"> {
-    if (await this.#intact(object, digest)) return "intact";
-    if ((await statOf(object)) === undefined) return "missing";
+  async #checkObject(object: string, digest: Digest, witness: Witness | undefined): Promise<"intact" | "missing" | "damaged"> {
+    if (await this.#intact(object, digest, witness)) return "intact";
+    if ((statOf(object)) === undefined) return "missing";
     await rm(object, { recursive: true, force: true });
     return "damaged";
   }
 
-  /** Path at which a recipe can read an output; trees are laid out below `directory` as links. */
+  /**
+   * Path at which a recipe can read an output; trees are laid out below `directory` as links, until
+   * {@linkcode Store.conceal} removes them.
+   */
   async expose(digest: Digest, form: Form, directory: string): Promise<string> {
-    if (form === "file") return this.#filePath(digest);
-    await mkdir(directory, { recursive: true });
-    await this.#layTree(digest, directory, async (object, destination, mode) => {
-      const stat = await statOf(object);
-      await link(object, destination).catch(async (error: NodeJS.ErrnoException) => {
-        if (error.code !== "EXDEV" && error.code !== "EMLINK") throw error;
+    if (form === "file") return this.filePath(digest);
+    mkdirSync(directory, { recursive: true });
+    const links: (readonly [object: string, link: string])[] = [];
+    this.#exposed.set(directory, links);
+    await this.layTree(digest, directory, async (object, destination, mode) => {
+      try {
+        this.link(object, destination);
+        links.push([object, destination]);
+      } catch (error) {
+        if (!["EXDEV", "EMLINK"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
         await copyWhole(object, destination);
-        await chmod(destination, mode);
-      });
-      await this.#keepKnown(object, stat);
+        chmodSync(destination, mode);
+      }
     });
     return directory;
   }
 
-  async #filePath(digest: Digest): Promise<string> {
+  /** Removes the links of an exposed tree; what a recipe did to them does not matter. */
+  conceal(directory: string): void {
+    for (const [object, destination] of this.#exposed.get(directory) ?? []) {
+      const before = statOf(object);
+      rmSync(destination, { force: true });
+      if (before !== undefined) this.#cache.carry(object, before);
+    }
+    this.#exposed.delete(directory);
+  }
+
+  /** Where the bytes of a stored file are. */
+  filePath(digest: Digest): string {
     const plain = this.objectPath(digest);
-    return (await statOf(plain)) === undefined ? this.objectPath(digest, true) : plain;
+    return statOf(plain) === undefined ? this.objectPath(digest, true) : plain;
   }
 
-  /** After a link was made, the object's ctime is new while its bytes are not: carry the known digest over. */
-  async #keepKnown(object: string, before: BigIntStats | undefined): Promise<void> {
-    if (before === undefined) return;
-    const known = this.#cache.lookup(object, before);
-    if (known !== undefined) this.#cache.remember(object, await lstat(object, { bigint: true }), known, "own");
+  /** Makes a link to an object: its ctime is new then, while its bytes are not. */
+  link(object: string, destination: string): void {
+    const before = statOf(object);
+    linkSync(object, destination);
+    if (before !== undefined) this.#cache.carry(object, before);
   }
 
-  async #layTree(digest: Digest, root: string, place: (object: string, destination: string, mode: number) => Promise<void>): Promise<void> {
+  /** Makes the directories and symbolic links of a tree, and has `place` make its files. */
+  async layTree(digest: Digest, root: string, place: (object: string, destination: string, mode: number) => Promise<void>): Promise<void> {
     const entries = await this.tree(digest);
     if (entries === undefined) throw new ImgtaskError("IMG3012", `Stored tree ${digest.slice(0, 12)} is missing or damaged`, { hint: "Run again: it will be made anew" });
     for (const entry of entries) {
       const destination = join(root, entry.path);
-      if (entry.type === "directory") await mkdir(destination, { recursive: true, mode: 0o755 });
-      else if (entry.type === "link") await symlink(entry.to!, destination);
+      if (entry.type === "directory") mkdirSync(destination, { recursive: true, mode: 0o755 });
+      else if (entry.type === "link") symlinkSync(entry.to!, destination);
       else await place(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), destination, (entry.mode & 0o111) !== 0 ? 0o555 : 0o444);
     }
     for (const entry of entries.toReversed()) {
-      if (entry.type === "directory") await chmod(join(root, entry.path), entry.mode);
-      if (entry.type === "link") await lutimes(join(root, entry.path), 1, 1);
-    }
-  }
-
-  /** Whether what stands at a path is the stored output, edited by nobody. */
-  async matches(digest: Digest, form: Form, path: string, merge: boolean): Promise<boolean> {
-    const stat = await statOf(path);
-    if (stat === undefined) return false;
-    if (form === "file") return stat.isFile() && (await this.#cache.digest(path, stat)) === digest;
-    if (!stat.isDirectory()) return false;
-    const entries = await this.tree(digest);
-    if (entries === undefined) return false;
-    const expected = new Map(entries.map((entry) => [entry.path, entry]));
-    for (const entry of entries) if (!(await this.#entryMatches(entry, join(path, entry.path), merge))) return false;
-    return merge || (await holdsOnly(path, expected));
-  }
-
-  async #entryMatches(entry: TreeEntry, path: string, merge: boolean): Promise<boolean> {
-    const stat = await statOf(path);
-    if (stat === undefined) return false;
-    if (entry.type === "directory") return stat.isDirectory();
-    if (entry.type === "link") return merge || (stat.isSymbolicLink() && (await readlink(path)) === entry.to);
-    if (merge) return true;
-    return stat.isFile() && ((stat.mode & 0o111n) !== 0n) === ((entry.mode & 0o111) !== 0) && (await this.#cache.digest(path, stat)) === entry.digest;
-  }
-
-  /**
-   * Makes an output appear at a path of the project: all at once, replacing what stood there; or, with `merge`,
-   * only adding what is missing.
-   */
-  async restore(digest: Digest, form: Form, path: string, merge: boolean): Promise<void> {
-    await mkdir(dirname(path), { recursive: true });
-    if (form === "tree" && merge) return this.#mergeTree(digest, path);
-    try {
-      await this.#restoreBy(join(this.#directory, "../tmp"), digest, form, path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-      // The project spreads over several file systems.
-      await this.#restoreBy(dirname(path), digest, form, path);
-    }
-  }
-
-  /** Lays an output out in `directory`, where a killed run's leftovers are found, and moves it to its place at once. */
-  async #restoreBy(directory: string, digest: Digest, form: Form, path: string): Promise<void> {
-    const temporary = join(directory, temporaryName());
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    try {
-      if (form === "file") {
-        await this.#place(await this.#filePath(digest), temporary);
-        const stat = await statOf(path);
-        if (stat?.isDirectory() === true) throw occupied(path);
-        await rename(temporary, path);
-        await this.#rememberArtifact(path, digest);
-      } else {
-        await mkdir(temporary);
-        await this.#layTree(digest, temporary, (object, destination) => this.#place(object, destination));
-        const old = `${temporary}-old`;
-        const stat = await statOf(path);
-        if (stat !== undefined) await rename(path, old);
-        try {
-          await rename(temporary, path);
-        } catch (error) {
-          if (stat !== undefined) await rename(old, path);
-          throw error;
-        }
-        await rm(old, { recursive: true, force: true });
-      }
-    } catch (error) {
-      await rm(temporary, { recursive: true, force: true });
-      throw error;
-    }
-  }
-
-  async #rememberArtifact(path: string, digest: Digest): Promise<void> {
-    this.#cache.remember(path, await lstat(path, { bigint: true }), digest, "own");
-  }
-
-  async #place(object: string, destination: string): Promise<void> {
-    const stat = await statOf(object);
-    if (this.#linkable) {
-      try {
-        await link(object, destination);
-        await this.#keepKnown(object, stat);
-        return;
-      } catch (error) {
-        if (!["EXDEV", "EMLINK", "EPERM"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
-      }
-    }
-    await copyWhole(object, destination);
-    await chmod(destination, Number((stat?.mode ?? 0o444n) & 0o777n));
-    const known = stat === undefined ? undefined : this.#cache.lookup(object, stat);
-    if (known !== undefined) await this.#rememberArtifact(destination, known);
-  }
-
-  async #mergeTree(digest: Digest, path: string): Promise<void> {
-    await mkdir(path, { recursive: true });
-    for (const entry of (await this.tree(digest)) ?? []) {
-      const destination = join(path, entry.path);
-      if ((await statOf(destination)) !== undefined) continue;
-      if (entry.type === "directory") {
-        await mkdir(destination, { recursive: true });
-        await chmod(destination, entry.mode);
-      } else if (entry.type === "link") await symlink(entry.to!, destination);
-      else {
-        await copyWhole(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), destination);
-        await chmod(destination, entry.mode);
-      }
+      if (entry.type === "directory") chmodSync(join(root, entry.path), entry.mode);
+      if (entry.type === "link") lutimesSync(join(root, entry.path), 1, 1);
     }
   }
 
@@ -356,19 +299,11 @@ export class Store {
           await rm(path, { force: true });
           continue;
         }
-        const stat = await lstat(path).catch(() => undefined);
-        if (stat !== undefined) yield { path, size: stat.size, used: Math.max(stat.atimeMs, stat.ctimeMs) };
+        const stat = statOf(path);
+        if (stat !== undefined) yield { path, size: Number(stat.size), used: Number((stat.atimeMs > stat.ctimeMs ? stat.atimeMs : stat.ctimeMs)) };
       }
     }
   }
-}
-
-function occupied(path: string): ImgtaskError {
-  return new ImgtaskError("IMG3013", `Cannot put an output at "${path}"`, {
-    expected: "a file, or nothing",
-    found: "a directory",
-    hint: "Move the directory away: imgtask does not remove what it has not made",
-  });
 }
 
 function unfinished(path: string): ImgtaskError {

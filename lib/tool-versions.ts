@@ -4,10 +4,12 @@
  * @module
  */
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { ImgtaskError, ExitCode } from "./error.ts";
 import { type Finding, probe, probeAll } from "./host.ts";
-import { which } from "./process.ts";
+import { searchPath, which } from "./process.ts";
 import { identityOf } from "./stat-cache.ts";
+import { Witness } from "./witness.ts";
 import { compareVersions, type Requirement, type Tool } from "./tool.ts";
 
 interface Known {
@@ -21,6 +23,7 @@ const keyOf = (tool: Tool): string => `${tool.name} ${tool.versionArgs.join(" ")
 export class ToolVersions {
   readonly #file: string;
   readonly #known = new Map<string, Known>();
+  readonly #looks = new Map<string, Witness>();
   readonly #pending = new Map<string, Promise<string>>();
   #dirty = false;
 
@@ -34,11 +37,31 @@ export class ToolVersions {
     }
   }
 
-  /** Versions of the tools among some requirements, by name. A missing tool has the version `missing`. */
-  async versions(requirements: readonly Requirement[]): Promise<Record<string, string>> {
+  /**
+   * Versions of the tools among some requirements, by name. A missing tool has the version `missing`.
+   *
+   * @param witness is told of every file that was looked at: while they are the same, so are the versions, as long as
+   * `PATH` is
+   */
+  async versions(requirements: readonly Requirement[], witness?: Witness): Promise<Record<string, string>> {
     const tools = requirements.filter((requirement): requirement is Tool => requirement.type === "tool");
+    if (witness !== undefined) for (const { name } of tools) witness.include(this.#seen(name));
     const versions = await Promise.all(tools.map((one) => this.#version(one)));
     return Object.fromEntries(tools.map((one, index) => [one.name, versions[index]!]));
+  }
+
+  /** What looking for a tool sees. */
+  #seen(name: string): Witness {
+    let seen = this.#looks.get(name);
+    if (seen !== undefined) return seen;
+    this.#looks.set(name, (seen = new Witness()));
+    const found = which(name);
+    for (const directory of searchPath()) {
+      const candidate = name.includes("/") ? name : join(directory, name);
+      seen.stat(candidate, true);
+      if (candidate === found || name.includes("/")) break;
+    }
+    return seen;
   }
 
   #version(tool: Tool): Promise<string> {
@@ -64,7 +87,9 @@ export class ToolVersions {
   /** What is missing or too old among some requirements, each once. Probes only what is not known to be there. */
   async problems(requirements: readonly Requirement[]): Promise<readonly Finding[]> {
     const suspects: Requirement[] = [];
-    for (const requirement of requirements) if (!(await this.#satisfied(requirement))) suspects.push(requirement);
+    // Thousands of targets may need the same few tools.
+    const distinct = new Map(requirements.map((requirement) => [requirement.type === "tool" ? `${keyOf(requirement)} ${requirement.min}` : requirement.anyOf.join(" "), requirement]));
+    for (const requirement of distinct.values()) if (!(await this.#satisfied(requirement))) suspects.push(requirement);
     return (await probeAll(suspects)).filter(({ ok }) => !ok);
   }
 
@@ -78,6 +103,7 @@ export class ToolVersions {
   forget(): void {
     this.#known.clear();
     this.#pending.clear();
+    this.#looks.clear();
   }
 
   /** Writes what is remembered when it changed. Failing to is no error. */

@@ -105,7 +105,7 @@ async function removeArtifacts(project: Project, freed: Freed, cleaned: Cleaned)
     if (stat === undefined) continue;
     const form = stat.isDirectory() ? "tree" : "file";
     let ours = false;
-    for (const digest of digests) ours ||= await state.store.matches(digest as never, form, full, false);
+    for (const digest of digests) ours ||= await state.artifacts.matches(digest as never, form, full, false);
     if (!ours) {
       cleaned.kept.push(path);
       continue;

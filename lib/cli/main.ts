@@ -12,6 +12,9 @@ import { type Options, parseOptions } from "./options.ts";
 /** Whether text for standard error may hold colours. */
 const colorFor = (options: Options | undefined): boolean => wantsColor(process.stderr, process.env, options?.color);
 
+/** What a run is told by that changes nothing when there is nothing to do. */
+const harmless: ReadonlySet<string> = new Set(["jobs", "keep-going", "directory", "imagefile", "color", "quiet", "install-tools"]);
+
 async function dispatch(options: Options, context: CommandContext): Promise<ExitCode> {
   switch (options.command) {
     case "run":
@@ -77,6 +80,10 @@ export async function main(argv: readonly string[]): Promise<number> {
     options = parseOptions(argv);
     const cwd = resolve(options.directory ?? ".");
     const { findProject } = await import("../project.ts");
+    if (options.command === "run" && [...options.given].every((name) => harmless.has(name))) {
+      const { unchanged } = await import("./unchanged.ts");
+      if (unchanged(options, cwd, process.env)) return ExitCode.ok;
+    }
     let imagefile: string | undefined;
     try {
       imagefile = findProject(cwd, options.imagefile).imagefile;

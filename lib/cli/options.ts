@@ -56,6 +56,8 @@ export interface Options {
   readonly exitCode: boolean;
   /** Of `graph`. @default "mermaid" */
   readonly format: "mermaid" | "dot";
+  /** Long names of the options that were given. */
+  readonly given: ReadonlySet<string>;
   /** What `clean` removes beside temporary files. */
   readonly clean: { readonly store: boolean; readonly artifacts: boolean };
 }
@@ -196,6 +198,7 @@ export function parseOptions(argv: readonly string[]): Options {
     verbose: given.has("verbose"),
     installTools: given.has("install-tools"),
     exitCode: given.has("exit-code"),
+    given: new Set(given.keys()),
     format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
     clean: { store: given.has("store") || given.has("all"), artifacts: given.has("artifacts") || given.has("all") },
   };

@@ -7,11 +7,13 @@ import { readdir, rm } from "node:fs/promises";
 import { Budget, usableCores } from "../budget.ts";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import type { Event, Outcome } from "../event.ts";
+import { Evidence } from "../evidence.ts";
+import { Judgements } from "../gather.ts";
 import { closure, type Graph, select } from "../graph.ts";
 import { load, type Loaded } from "../load.ts";
 import { takeLock } from "../lock.ts";
 import { makePlan } from "../plan.ts";
-import type { Project } from "../project.ts";
+import { evidenceFile, type Project } from "../project.ts";
 import type { Reporter } from "../report/reporter.ts";
 import { schedule } from "../schedule.ts";
 import { flushState, openState, openTrust, prepareState, type State } from "../state.ts";
@@ -47,13 +49,28 @@ function forcedOf(context: CommandContext, names: readonly string[], graph: Grap
   return new Set(names.flatMap((name) => (graph.get(name)!.declaration.members.length > 0 ? graph.get(name)!.declaration.members : [name])));
 }
 
-function requirementsOf(loaded: Loaded, names: readonly string[]): readonly Requirement[] {
-  return closure(loaded.graph, names).flatMap((name) => loaded.graph.get(name)!.declaration.tools);
+function requirementsOf(loaded: Loaded, names: readonly string[], proven: ReadonlySet<string>): readonly Requirement[] {
+  return closure(loaded.graph, names).flatMap((name) => (proven.has(name) ? [] : loaded.graph.get(name)!.declaration.tools));
+}
+
+/** The targets that evidence proves fresh, among the named ones and all that they need. */
+function provenFresh(loaded: Loaded, state: State, names: readonly string[], evidence: Evidence | undefined): ReadonlySet<string> {
+  if (evidence === undefined) return new Set();
+  const proven = new Set(evidence.prove(names).proven);
+  // What is judged must know what its dependencies made: without a record of that, they are judged, too.
+  const order = closure(loaded.graph, names);
+  for (const name of order.toReversed()) {
+    if (proven.has(name)) continue;
+    for (const dependency of loaded.graph.get(name)!.dependencies) {
+      if (loaded.graph.get(dependency)!.declaration.kind !== "group" && state.records.latest(dependency) === undefined) proven.delete(dependency);
+    }
+  }
+  return proven;
 }
 
 /** Fails when something that the targets need is not on this host, unless it is to be installed and can be. */
-async function checkTools(context: CommandContext, { loaded, state }: Engine, names: readonly string[]): Promise<void> {
-  const requirements = requirementsOf(loaded, names);
+async function checkTools(context: CommandContext, { loaded, state }: Engine, names: readonly string[], proven: ReadonlySet<string>): Promise<void> {
+  const requirements = requirementsOf(loaded, names, proven);
   const findings = await state.tools.problems(requirements);
   if (findings.length === 0) return;
   const { detect, install, missing, pasteable } = await import("../package-manager.ts");
@@ -138,7 +155,12 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     const state = openState(project, trust);
     const loaded = await load(project, state.cache);
     const names = wanted(context, loaded);
-    await checkTools(context, { state, loaded }, names);
+    // Results that somebody else recorded since are not in it.
+    const kept = Evidence.read(evidenceFile(project), { ...project, epoch: state.epoch, env: process.env });
+    const before = kept?.snapshot === loaded.basis?.id && kept?.basisHolds() === true ? kept : undefined;
+    const proven = options.force ? new Set<string>() : provenFresh(loaded, state, names, before);
+    const judgements = new Judgements();
+    await checkTools(context, { state, loaded }, names, proven);
     await removeLeftovers(state);
     const jobs = options.jobs ?? usableCores();
     const order = closure(loaded.graph, names).filter((name) => loaded.graph.get(name)!.declaration.kind !== "group");
@@ -151,6 +173,8 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
       failures: options.failures,
       forced: forcedOf(context, names, loaded.graph),
       trace: trace?.trace,
+      proven,
+      judgements,
       signal: context.signal,
       on: (event) => reporter.on(event),
     });
@@ -167,6 +191,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
       const { collect } = await import("../collect.ts");
       await collect(state.store, new Set(newest.flatMap(({ outputs }) => Object.values(outputs).map(({ digest }) => digest))), storeLimit());
     }
+    judgements.write(evidenceFile(project), loaded, state, before);
     flushState(state);
     reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: context.signal.aborted ? signalOf(context) : undefined });
     if (context.signal.aborted) return signalCode(context);

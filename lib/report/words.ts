@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import type { Event, Outcome, Result } from "../event.ts";
 import { formatDuration } from "./duration.ts";
 import { formatError, shownPath } from "./error.ts";
+import { nothingWords } from "./nothing.ts";
 import type { ReportOptions } from "./reporter.ts";
 import { formatSize } from "./size.ts";
 import { painter, printable } from "./text.ts";
@@ -105,7 +106,7 @@ export function endWords(event: Of<"run ended">): string {
   const { outcomes } = event;
   const time = formatDuration(event.duration);
   const acted = told.filter(([outcome]) => outcome !== "fresh").some(([outcome]) => outcomes[outcome] > 0);
-  if (!acted && event.signal === undefined) return `Nothing to do: ${count(outcomes.fresh, "target")} fresh (${time})`;
+  if (!acted && event.signal === undefined) return nothingWords(outcomes.fresh, event.duration);
   const counts = told.filter(([outcome]) => outcomes[outcome] > 0).map(([outcome, word]) => `${outcomes[outcome]} ${word}`).join(", ");
   const words = `${counts === "" ? "nothing done" : counts} in ${time}`;
   return event.signal === undefined ? words : `Interrupted by ${event.signal}: ${words}`;

@@ -10,6 +10,7 @@ import { digestOf } from "../../lib/digest.ts";
 import { copyWhole } from "../../lib/files.ts";
 import { sourceEntries } from "../../lib/sources.ts";
 import { copySparse, digestSparse, isSparse } from "../../lib/sparse.ts";
+import { Artifacts } from "../../lib/artifacts.ts";
 import { StatCache } from "../../lib/stat-cache.ts";
 import { Store } from "../../lib/store.ts";
 import { scratch } from "../rig/scratch.ts";
@@ -159,12 +160,13 @@ const room = (path: string): number => statSync(path).blocks * 512;
 
 async function keepsHoles(t: TestContext, uid: number): Promise<void> {
   const at = scratch(t);
-  const store = new Store(join(at, "store"), new StatCache(join(at, "cache")), { uid });
+  const cache = new StatCache(join(at, "cache"));
+  const store = new Store(join(at, "store"), cache);
   const output = join(at, "output");
   writeLayout(output, { size: 256 * 1024 * 1024, writes: [{ at: 100_000_000, bytes: Buffer.alloc(1024 * 1024, 7) }] });
   const before = room(output);
   const stored = await store.putFile(output);
-  await store.restore(stored.digest, "file", join(at, "artifact"), false);
+  await new Artifacts(store, cache, join(at, "tmp"), { uid }).restore(stored.digest, "file", join(at, "artifact"), false);
   await copyWhole(join(at, "artifact"), join(at, "copy"));
   for (const path of [store.objectPath(stored.digest), join(at, "artifact"), join(at, "copy")]) {
     assert.equal(statSync(path).size, 256 * 1024 * 1024);

@@ -6,18 +6,20 @@ import assert from "node:assert/strict";
 import { chmodSync, existsSync, linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
+import { Artifacts } from "../../lib/artifacts.ts";
 import { digestOf } from "../../lib/digest.ts";
 import { StatCache } from "../../lib/stat-cache.ts";
 import { Store } from "../../lib/store.ts";
 import { collect } from "../../lib/collect.ts";
 import { scratch } from "../rig/scratch.ts";
 
-function open(t: TestContext, uid = 0): { readonly store: Store; readonly at: (...parts: string[]) => string; readonly fresh: () => Store } {
+function open(t: TestContext, uid = 0): { readonly store: Store; readonly artifacts: Artifacts; readonly at: (...parts: string[]) => string; readonly fresh: () => Store } {
   const directory = scratch(t);
   const at = (...parts: string[]): string => join(directory, ...parts);
   mkdirSync(at("store"));
-  const fresh = (): Store => new Store(at("store"), new StatCache(at("cache")), { uid });
-  return { store: fresh(), at, fresh };
+  const cache = new StatCache(at("cache"));
+  const store = new Store(at("store"), cache);
+  return { store, artifacts: new Artifacts(store, cache, at("tmp"), { uid }), at, fresh: () => new Store(at("store"), new StatCache(at("cache"))) };
 }
 
 function tree(root: string): void {
@@ -40,7 +42,7 @@ function listing(root: string, relative = ""): readonly string[] {
 }
 
 test("a file goes in once, read-only, and appears where it should", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   writeFileSync(at("a"), "content");
   writeFileSync(at("b"), "content");
   const { digest, size } = await store.putFile(at("a"));
@@ -48,37 +50,37 @@ test("a file goes in once, read-only, and appears where it should", async (t) =>
   assert.equal((await store.putFile(at("b"))).digest, digest);
   assert.equal(existsSync(at("b")), false);
   assert.equal(statSync(store.objectPath(digest)).mode & 0o777, 0o444);
-  await store.restore(digest, "file", at("out/deep/a"), false);
+  await artifacts.restore(digest, "file", at("out/deep/a"), false);
   assert.equal(readFileSync(at("out/deep/a"), "utf8"), "content");
-  assert.equal(await store.matches(digest, "file", at("out/deep/a"), false), true);
+  assert.equal(await artifacts.matches(digest, "file", at("out/deep/a"), false), true);
   assert.deepEqual(readdirSync(at("out/deep")), ["a"]);
 });
 
 test("the same bytes, executable and not, are two objects", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   mkdirSync(at("t"));
   writeFileSync(at("t/plain"), "x");
   writeFileSync(at("t/exec"), "x", { mode: 0o755 });
   const { digest } = await store.putTree(at("t"));
-  await store.restore(digest, "tree", at("out"), false);
+  await artifacts.restore(digest, "tree", at("out"), false);
   assert.deepEqual(listing(at("out")), ["exec x x", "plain - x"]);
 });
 
 test("a tree comes back as it was: odd names, links, empty directories, modes", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   tree(at("one"));
   tree(at("two"));
   const before = listing(at("one"));
   const { digest } = await store.putTree(at("one"));
   assert.equal((await store.putTree(at("two"))).digest, digest, "equal trees have equal digests");
-  await store.restore(digest, "tree", at("out"), false);
+  await artifacts.restore(digest, "tree", at("out"), false);
   assert.deepEqual(listing(at("out")), before);
-  assert.equal(await store.matches(digest, "tree", at("out"), false), true);
+  assert.equal(await artifacts.matches(digest, "tree", at("out"), false), true);
   assert.deepEqual(listing(await store.expose(digest, "tree", at("in"))), before);
 });
 
 test("every edit of a tree in the project is seen", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   tree(at("one"));
   const { digest } = await store.putTree(at("one"));
   const edits: ((root: string) => void)[] = [
@@ -88,10 +90,10 @@ test("every edit of a tree in the project is seen", async (t) => {
     (root) => mkdirSync(join(root, "bin/empty/more")),
   ];
   for (const edit of edits) {
-    await store.restore(digest, "tree", at("out"), false);
-    assert.equal(await store.matches(digest, "tree", at("out"), false), true);
+    await artifacts.restore(digest, "tree", at("out"), false);
+    assert.equal(await artifacts.matches(digest, "tree", at("out"), false), true);
     edit(at("out"));
-    assert.equal(await store.matches(digest, "tree", at("out"), false), false, String(edit));
+    assert.equal(await artifacts.matches(digest, "tree", at("out"), false), false, String(edit));
     assert.equal(await store.check(digest, "tree"), "intact", "the edit did not reach the store");
   }
 });
@@ -115,7 +117,7 @@ test("a damaged or missing object is a miss, for each byte of a small one, also 
 });
 
 test("a tree with a damaged file, or a damaged list, is a miss", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   tree(at("one"));
   const { digest } = await store.putTree(at("one"));
   const object = store.objectPath(digestOf("in z"));
@@ -128,7 +130,7 @@ test("a tree with a damaged file, or a damaged list, is a miss", async (t) => {
   chmodSync(store.objectPath(digest), 0o644);
   writeFileSync(store.objectPath(digest), '{"entries":[');
   assert.equal(await store.check(digest, "tree"), "damaged");
-  await assert.rejects(store.restore(digest, "tree", at("out"), false), { code: "IMG3012" });
+  await assert.rejects(artifacts.restore(digest, "tree", at("out"), false), { code: "IMG3012" });
   assert.deepEqual(readdirSync(at()).filter((name) => name.startsWith(".imgtask") || name === "out"), [], "a failed restore leaves nothing");
 });
 
@@ -145,10 +147,10 @@ test("putting a file over a damaged object mends it", async (t) => {
 
 test("as an ordinary user artifacts are links that cannot be written; as root they are copies", async (t) => {
   for (const uid of [0, 1000]) {
-    const { store, at } = open(t, uid);
+    const { store, artifacts, at } = open(t, uid);
     writeFileSync(at("a"), "content");
     const { digest } = await store.putFile(at("a"));
-    await store.restore(digest, "file", at("out"), false);
+    await artifacts.restore(digest, "file", at("out"), false);
     const linked = statSync(at("out")).ino === statSync(store.objectPath(digest)).ino;
     assert.equal(linked, uid !== 0);
     assert.equal(statSync(at("out")).mode & 0o222, 0);
@@ -160,7 +162,7 @@ test("as an ordinary user artifacts are links that cannot be written; as root th
 });
 
 test("merging adds what is missing and changes nothing else", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   mkdirSync(at("t/sub"), { recursive: true });
   writeFileSync(at("t/sub/a"), "new");
   writeFileSync(at("t/b"), "new");
@@ -168,19 +170,19 @@ test("merging adds what is missing and changes nothing else", async (t) => {
   mkdirSync(at("out/sub"), { recursive: true });
   writeFileSync(at("out/b"), "mine");
   writeFileSync(at("out/other"), "mine");
-  assert.equal(await store.matches(digest, "tree", at("out"), true), false);
-  await store.restore(digest, "tree", at("out"), true);
+  assert.equal(await artifacts.matches(digest, "tree", at("out"), true), false);
+  await artifacts.restore(digest, "tree", at("out"), true);
   assert.deepEqual(listing(at("out")), ["b - mine", "other - mine", "sub/", "sub/a - new"]);
-  assert.equal(await store.matches(digest, "tree", at("out"), true), true);
+  assert.equal(await artifacts.matches(digest, "tree", at("out"), true), true);
 });
 
 test("a file is never put where a directory stands", async (t) => {
-  const { store, at } = open(t);
+  const { store, artifacts, at } = open(t);
   writeFileSync(at("a"), "x");
   const { digest } = await store.putFile(at("a"));
   mkdirSync(at("out"));
   writeFileSync(at("out/mine"), "x");
-  await assert.rejects(store.restore(digest, "file", at("out"), false), { code: "IMG3013" });
+  await assert.rejects(artifacts.restore(digest, "file", at("out"), false), { code: "IMG3013" });
   assert.deepEqual([readdirSync(at("out")), readdirSync(at()).filter((name) => name.startsWith("."))], [["mine"], []]);
 });
 

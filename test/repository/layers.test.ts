@@ -11,15 +11,16 @@ import { repository } from "../rig/project.ts";
 
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
-  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b"],
+  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch"],
   ["resources", "retry"],
   ["caller", "lift", "target", "machine", "guard", "disk-error", "minisign-key", "minisign"],
   ["event", "plugin", "graph", "fingerprint", "sandbox", "stat-cache", "process", "host"],
-  ["mod", "store", "record", "recipe", "sources", "snapshot", "recipe-sheet", "lock", "tool-versions", "package-manager", "project"],
+  ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "lock", "tool-versions", "package-manager", "project"],
   ["load", "trust", "collect", "priority"],
   ["state"],
   ["plan"],
   ["run"],
+  ["gather"],
   ["attempt", "job"],
   ["schedule"],
   ["report"],

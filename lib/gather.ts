@@ -1,0 +1,94 @@
+/**
+ * What a run has learned of its targets, turned into evidence for the next one. Judges nothing itself.
+ * @module
+ */
+import { join } from "node:path";
+import type { Digest } from "./digest.ts";
+import { type Evidence, madeOf, type Testimony, writeEvidence } from "./evidence.ts";
+import { closure } from "./graph.ts";
+import type { Loaded } from "./load.ts";
+import { look } from "./plan.ts";
+import type { Record } from "./record.ts";
+import { cachedDigest } from "./snapshot.ts";
+import type { State } from "./state.ts";
+import type { Declaration } from "./target.ts";
+import { type Fact, identityIn, Witness } from "./witness.ts";
+
+/** Judgements of one run, by target. */
+export class Judgements {
+  readonly #judged = new Map<string, { readonly witnesses: readonly Witness[]; readonly record: Record }>();
+  readonly #dropped = new Set<string>();
+
+  /**
+   * A target was found to be what a record says.
+   *
+   * @param inputs saw what it reads
+   * @param outputs saw what it made. @default they are looked at now
+   */
+  async keep(declaration: Declaration, record: Record, state: State, inputs: Witness, outputs?: Witness): Promise<void> {
+    if (outputs === undefined) await look(declaration, record, state, (outputs = new Witness()));
+    this.#judged.set(record.target, { witnesses: [inputs, outputs], record });
+    this.#dropped.delete(record.target);
+  }
+
+  /** A target ran or failed; what was known of it no longer counts. */
+  drop(target: string): void {
+    this.#judged.delete(target);
+    this.#dropped.add(target);
+  }
+
+  /**
+   * Writes evidence for the next run, when anything was learned: what was judged now, and what is known from before
+   * of the others.
+   *
+   * @param before evidence that was found to belong to this evaluation, and to the records of before the run
+   */
+  write(file: string, loaded: Loaded, state: State, before: Evidence | undefined): void {
+    const { basis } = loaded;
+    if (basis === undefined || (before !== undefined && this.#judged.size === 0 && this.#dropped.size === 0)) return;
+    const facts = basisFacts(basis.files, state);
+    if (facts === undefined) return;
+    const kept = new Map([...(before?.testimonies() ?? [])].map((one) => [one.name, one]));
+    let unsynced = false;
+    const current = (fact: Fact): Fact => {
+      if (state.cache.isUnsynced(fact.path)) unsynced = true;
+      if (typeof fact.seen !== "object") return fact;
+      const stat = state.cache.carried(fact.path, (stat) => String(identityIn(stat)) === String(fact.seen));
+      return stat === undefined ? fact : { ...fact, seen: identityIn(stat) };
+    };
+    const targets = closure(loaded.graph, [...loaded.graph.keys()]).map((name): Testimony => {
+      const { declaration, dependencies } = loaded.graph.get(name)!;
+      const one = this.#judged.get(name);
+      if (one === undefined) {
+        const old = this.#dropped.has(name) ? undefined : kept.get(name);
+        return { name, group: declaration.kind === "group", dependencies, env: old?.env ?? [], made: old?.made, facts: old?.facts?.map(current), ...(old?.used === undefined ? {} : { used: old.used }) };
+      }
+      const sure = one.witnesses.every((witness) => witness.sure);
+      return {
+        name, group: false, dependencies, env: variablesOf(declaration),
+        made: madeOf(Object.keys(one.record.outputs).sort().map((output) => `${output} ${one.record.outputs[output]!.digest}`)),
+        facts: sure ? one.witnesses.flatMap((witness) => witness.facts.map(current)) : undefined,
+      };
+    });
+    const { directory, imagefile } = state.project;
+    writeEvidence(file, { imagefile, directory, epoch: state.epoch, env: process.env }, { targets, default: loaded.default, basis: { snapshot: basis.id, facts, env: basis.environment }, unsynced });
+  }
+}
+
+/** Environment variables that a judgement depends on: the declared ones, and where tools are looked for. */
+function variablesOf({ env, tools }: Declaration): readonly string[] {
+  return tools.length === 0 ? env : [...env, "PATH"];
+}
+
+/** Facts about what the evaluation read, and about the log of results; `undefined` when they tell nothing for sure. */
+function basisFacts(files: ReadonlyMap<string, Digest | null>, state: State): readonly Fact[] | undefined {
+  const witness = new Witness();
+  for (const [path, digest] of files) {
+    if (witness.stat(path)?.isSymbolicLink() === true) witness.stat(path, true);
+    if ((cachedDigest(path, state.cache) ?? null) !== digest) return undefined;
+  }
+  if (!witness.sure) return undefined;
+  // Its last line was written under the lock that is still held: it needs no time to be sure of.
+  witness.stat(join(state.project.state, "records"));
+  return witness.facts;
+}
