@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { beforeEach, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Budget } from "../../lib/budget.ts";
+import { Budget, freeSpace } from "../../lib/budget.ts";
 import { digestOf } from "../../lib/digest.ts";
 import { ExitCode, ImgtaskError } from "../../lib/error.ts";
 import type { Event, Outcome } from "../../lib/event.ts";
@@ -251,6 +251,20 @@ test("too little disk fails with what there is; too little memory warns and runs
   assert.ok(!existsSync(join(state.project.state, "logs/t:disk")), "it did not even begin");
   const warnings = events.filter((event) => event.type === "warning") as readonly Extract<Event, { type: "warning" }>[];
   assert.deepEqual(warnings.map(({ code, message }) => [code, message]), [["IMG6003", '"t:memory" wants 2048 MiB of memory, and there are 1024 MiB']]);
+});
+
+test("who needs disk space waits for those that hold it", async (t) => {
+  const state = stateOf(t), most = freeSpace(state.project.state) * 0.6;
+  let running = 0, peak = 0;
+  const work = async (): Promise<void> => {
+    peak = Math.max(peak, ++running);
+    await sleep(30);
+    running--;
+  };
+  const names = ["t:1", "t:2", "t:3"];
+  for (const name of names) make(name, { disk: most, cpu: 0, work });
+  const { outcomes } = await go(state, names);
+  assert.deepEqual([...outcomes.values(), peak], ["done", "done", "done", 1]);
 });
 
 test("the trace of a run has everything in it, also when it fails", async (t) => {

@@ -7,6 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import { ImgtaskError } from "../../../lib/error.ts";
+import type { Reporter } from "../../../lib/report/reporter.ts";
 import { suitable, wantsColor } from "../../../lib/report/choose.ts";
 import { githubReporter } from "../../../lib/report/github.ts";
 import { jsonReporter } from "../../../lib/report/json.ts";
@@ -146,6 +148,23 @@ test("json: one object a line, every field there, paths relative", () => {
   assert.deepEqual((lines[7]!["results"] as object[])[1], { output: "list", digest: "cd", size: 10, path: null });
   assert.equal(lines[12]!["signal"], null);
   assert.ok(!sink.text.includes(cwd));
+});
+
+test("a target that is to be tried again, in every form", () => {
+  const error = new ImgtaskError("IMG5001", "The mirror cannot be reached\u0007", { exitCode: 75 });
+  const event = { type: "target retrying", target: "download:debian", attempt: 2, attempts: 3, delay: 1400, error } as const;
+  const said = (make: (sink: ReturnType<typeof memory>) => Reporter): string => {
+    const sink = memory();
+    make(sink).on(event);
+    return sink.text;
+  };
+  const words = "IMG5001: The mirror cannot be reached\\u0007; attempt 2 of 3 in 1.4 s\n";
+  assert.equal(said((sink) => plainReporter(sink, { color: false, cwd })), `[download:debian] ${words}`);
+  assert.equal(said((sink) => githubReporter(sink, { color: false, cwd })), `download:debian ${words}`);
+  assert.equal(said((sink) => quietReporter(sink, { color: false, cwd })), "");
+  const { error: data, ...rest } = JSON.parse(said((sink) => jsonReporter(sink, { cwd }))) as Record<string, unknown> & { error: { code: string } };
+  assert.deepEqual(rest, { type: "target retrying", target: "download:debian", attempt: 2, attempts: 3, delay: 1400 });
+  assert.equal(data.code, "IMG5001");
 });
 
 test("which reporter suits", () => {

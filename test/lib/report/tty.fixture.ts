@@ -4,6 +4,7 @@
  */
 import { execFileSync } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { ImgtaskError } from "../../../lib/error.ts";
 import { chooseReporter } from "../../../lib/report/choose.ts";
 import { ended } from "./samples.ts";
 
@@ -13,6 +14,10 @@ const resize = (columns: number): void => void execFileSync("stty", ["cols", Str
 reporter.on({ type: "run started", targets: ["a:b"], jobs: 2 });
 reporter.on({ type: "target started", target: "iso:debian", reasons: [], log: "/none" });
 reporter.on({ type: "target progress", target: "iso:debian", text: "42 % of a text that is far too long for forty columns" });
+if (happening === "retry") {
+  const error = new ImgtaskError("IMG5001", "The mirror cannot be reached", { exitCode: 75 });
+  reporter.on({ type: "target retrying", target: "iso:debian", attempt: 2, attempts: 3, delay: 1400, error });
+}
 await sleep(700);
 if (happening === "width 0") resize(0);
 if (happening === "width 20") resize(20);

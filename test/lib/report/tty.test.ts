@@ -48,6 +48,12 @@ test("finished lines stay, one line spins within the width, the cursor comes bac
   assert.ok(sent.lastIndexOf(show) > sent.lastIndexOf(hide) && sent.includes(hide));
 });
 
+test("what is to be tried again stays as a line, and is said to wait", { skip }, async () => {
+  const sent = await onTerminal(100, "retry");
+  assert.deepEqual(lasting(sent), ["↻ iso:debian IMG5001: The mirror cannot be reached; attempt 2 of 3 in 1.4 s", ...end]);
+  assert.ok(frames(sent).some((line) => line.includes("iso:debian 0 s (waits to be tried again)")));
+});
+
 test("a terminal without a width gets plain lines", { skip }, async () => {
   const sent = await onTerminal(0);
   assert.equal(sent.includes("\u001b"), false);
