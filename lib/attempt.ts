@@ -2,6 +2,7 @@
  * One attempt at a target within its time. Knows neither the graph nor what comes after a failure.
  * @module
  */
+import { setMaxListeners } from "node:events";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ImgtaskError } from "./error.ts";
 import { type RunOptions, type RunResult, runTarget } from "./run.ts";
@@ -30,10 +31,12 @@ export async function attempt(options: RunOptions, log: { readonly fd: number; r
   const { name, timeout } = options.registered.declaration;
   if (timeout === undefined) return runTarget(options, log);
   const over = new AbortController();
+  const signal = AbortSignal.any([options.signal, over.signal]);
+  setMaxListeners(0, signal);
   const timer = setTimeout(() => over.abort(), timeout);
   const started = Date.now();
   try {
-    return await runTarget({ ...options, signal: AbortSignal.any([options.signal, over.signal]) }, log);
+    return await runTarget({ ...options, signal }, log);
   } catch (error) {
     if (!over.signal.aborted || options.signal.aborted) throw error;
     const last = lastOf(log.path);

@@ -3,6 +3,7 @@
  * Freshness is decided when a target becomes ready. Which of the queued starts next is `queue.ts`'s to say.
  * @module
  */
+import { setMaxListeners } from "node:events";
 import type { Budget } from "./budget.ts";
 import type { Digest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
@@ -92,6 +93,8 @@ class Schedule {
     this.#state = state;
     this.#options = options;
     this.#queue = new Queue((resource) => options.budget.of(resource));
+    // Any number of commands may run at once, and of targets wait to be tried again.
+    setMaxListeners(0, this.#stop.signal, this.#closing.signal);
     const { budget, trace, on } = options;
     this.#host = { loaded, state, upstream: this.#upstream, judgements: options.judgements, budget, trace, stop: this.#stop.signal, closing: this.#closing.signal, on };
   }

@@ -226,6 +226,28 @@ test("who waits to be tried again holds nothing, and is not waited for when the 
   assert.deepEqual([...second.outcomes.values()], ["failed", "failed"]);
 });
 
+test("many may run commands or wait to be tried again at once", async (t) => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  t.after(() => process.off("warning", warned));
+  const names = Array.from({ length: 15 }, (_, i) => `t:${i}`), tried = new Set<string>();
+  for (const name of names) {
+    make(name, {
+      cpu: 0, timeout: 60_000, retries: { times: 1, delay: 300 },
+      async work({ exec }) {
+        if (name === "t:0") await Promise.all(names.map(() => exec(["sleep", "0.1"])));
+        if (tried.has(name)) return;
+        tried.add(name);
+        throw unreachable();
+      },
+    });
+  }
+  const { outcomes } = await go(stateOf(t), names);
+  assert.ok([...outcomes.values()].every((outcome) => outcome === "done"));
+  assert.deepEqual(warnings, []);
+});
+
 test("a target that takes too long is ended, with what it did last; a retry has its own time", async (t) => {
   const state = stateOf(t);
   make("t:slow", { timeout: 300, work: async ({ exec, log }) => { log("getting ready"); await exec(["sh", "-c", "sleep 60 & sleep 60"]); } });
