@@ -1,87 +1,175 @@
 /**
- * The engine beside other task runners: the same generated graph for each, and how long it takes to find that nothing
- * is to be done. N targets in layers of 100: target i reads a file of its own and the output of target i - 100.
+ * The engine beside other task runners, on the same generated graph in one run: each case has an aim, and says whether
+ * it is met.
  * @module
  */
-import { spawnSync } from "node:child_process";
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { byTurns, has, type Row, table, time, versionOf } from "./measure.ts";
+import { join } from "node:path";
+import { benchSparse } from "./big-file.ts";
+import { type Bench, imgtaskRunners, Project } from "./graph.ts";
+import { byTurns, type Finding, median, type Report, type Row, shown, table, time } from "./measure.ts";
+import type { Runner } from "./peers.ts";
 
-const repository = resolve(import.meta.dirname, "../..");
-const main = join(repository, "dist/lib/cli/main.js");
-const layer = 100;
-
-/** Bytes that look random and are the same each time. */
-function bytes(seed: number): Buffer {
-  let state = (seed + 1) * 2654435761;
-  return Buffer.from(Array.from({ length: 1024 }, () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 24));
+/** Compares a ratio of two medians with its limit. */
+function ratio(rows: readonly Row[], what: string, aim: string, [name, against]: readonly [string, string], limit: number, kind: "most" | "least" = "most"): Finding {
+  const [one, two] = [name, against].map((label) => rows.find((row) => row.what === label)?.seconds) as [readonly number[] | undefined, readonly number[] | undefined];
+  if (one === undefined || two === undefined) return { what, aim, figure: `no ${one === undefined ? name : against} to compare with`, met: undefined };
+  const found = median(one) / median(two);
+  return { what, aim, figure: `${found.toFixed(2)} (${shown(median(one))} s / ${shown(median(two))} s)`, met: kind === "most" ? found <= limit : found >= limit };
 }
 
-const below = (i: number): string => (i < layer ? "" : ` out/${i - layer}`);
-const command = (i: number): string => (i < layer ? `cat src/${i} > out/${i}` : `(cat src/${i}; head -c 64 out/${i - layer}) > out/${i}`);
+/** Projects of some size, made and run from nothing once; one that fails is left out, and said to be. */
+class Prepared {
+  readonly #bench: Bench;
+  readonly #known = new Map<string, { readonly project: Project; readonly memory: number | undefined } | undefined>();
+  readonly left: string[] = [];
 
-const imagefile = (targets: number): string => `import { readFileSync, writeFileSync } from "node:fs";
-import { output, source, target, type Artifact } from "imgtask";
-
-const made: { readonly outputs: { readonly out: Artifact<"part"> } }[] = [];
-for (let i = 0; i < ${targets}; i++) {
-  made.push(target(\`part:\${i}\`, {
-    inputs: { own: source(\`src/\${i}\`), below: i < ${layer} ? [] : [made[i - ${layer}]!] },
-    outputs: { out: output("file", "part", { path: \`out/\${i}\` }) },
-    run: ({ inputs, outputs }) => writeFileSync(outputs.out, Buffer.concat([readFileSync(inputs.own), ...inputs.below.map((path) => readFileSync(path).subarray(0, 64))])),
-  }));
-}
-`;
-
-/** Writes the graph for every runner, each in a directory of its own. */
-function generate(place: string, targets: number): Readonly<Record<"imgtask" | "make" | "ninja", string>> {
-  const places = { imgtask: join(place, "imgtask"), make: join(place, "make"), ninja: join(place, "ninja") };
-  for (const directory of Object.values(places)) {
-    mkdirSync(join(directory, "src"), { recursive: true });
-    mkdirSync(join(directory, "out"));
-    for (let i = 0; i < targets; i++) writeFileSync(join(directory, "src", String(i)), bytes(i));
+  constructor(bench: Bench) {
+    this.#bench = bench;
   }
-  const all = Array.from({ length: targets }, (_, i) => i);
-  const last = all.slice(-layer).map((i) => `out/${i}`).join(" ");
-  writeFileSync(join(places.make, "Makefile"), `all: ${last}\n${all.map((i) => `out/${i}: src/${i}${below(i)}\n\t@${command(i)}\n`).join("")}`);
-  writeFileSync(join(places.ninja, "build.ninja"), `${all.map((i) => `rule r${i}\n  command = ${command(i)}\nbuild out/${i}: r${i} src/${i}${below(i)}\n`).join("")}build all: phony ${last}\ndefault all\n`);
-  writeFileSync(join(places.imgtask, "imagefile.ts"), imagefile(targets));
-  writeFileSync(join(places.imgtask, "package.json"), `{ "type": "module", "private": true }`);
-  mkdirSync(join(places.imgtask, "node_modules"));
-  symlinkSync(repository, join(places.imgtask, "node_modules/imgtask"));
-  return places;
-}
 
-/** Runs everything once from nothing, then measures that nothing is to be done, the runners by turns. */
-export function benchEngine(bench: { readonly runs: number; readonly place: string; readonly sizes: readonly number[]; readonly say: (line: string) => void }): string {
-  const parts: string[] = [];
-  const runs = Math.max(bench.runs, 5);
-  for (const targets of bench.sizes) {
-    const place = join(bench.place, String(targets));
-    const places = generate(place, targets);
-    const all: readonly { readonly name: keyof typeof places; readonly argv: readonly [string, ...string[]] }[] = [
-      { name: "imgtask", argv: [process.execPath, main, "run", "part:*"] },
-      { name: "make", argv: ["make", "-s", "-j2"] },
-      { name: "ninja", argv: ["ninja", "--quiet"] },
-    ];
-    const runners = all.filter(({ name }) => name === "imgtask" || has(name));
-    const here = (name: keyof typeof places): { cwd: string; log: string } => ({ cwd: places[name], log: join(place, `${name}.log`) });
-    bench.say(`${targets} targets`);
-    const cold = new Map(runners.map(({ name, argv }) => [name, time(argv, here(name))]));
-    for (const { name } of runners) {
-      const same = spawnSync("diff", ["-r", join(places[name], "out"), join(places.imgtask, "out")]);
-      if (same.status !== 0) throw new Error(`${name} and imgtask made different files`);
+  get(runner: Runner, targets: number): Project | undefined {
+    const key = `${runner.name} ${targets}`;
+    if (!this.#known.has(key)) this.#known.set(key, this.#make(runner, targets));
+    return this.#known.get(key)?.project;
+  }
+
+  /** Megabytes that the run from nothing took at most. */
+  memory(runner: Runner, targets: number): number | undefined {
+    this.get(runner, targets);
+    return this.#known.get(`${runner.name} ${targets}`)?.memory;
+  }
+
+  #make(runner: Runner, targets: number): { readonly project: Project; readonly memory: number | undefined } | undefined {
+    if (targets > (runner.most ?? Infinity)) return undefined;
+    this.#bench.say(`${runner.name}: ${targets} targets from nothing`);
+    try {
+      const project = new Project(this.#bench, runner, targets);
+      const { memory } = project.run();
+      project.run();
+      return { project, memory };
+    } catch (error) {
+      if (runner.name.startsWith("imgtask")) throw error;
+      this.left.push(`${runner.name} at ${targets} targets: ${(error as Error).message.split("\n")[0]}`);
+      return undefined;
     }
-    const rows: readonly Row[] = [
-      ...byTurns(runs, [
-        { what: "`node -e 0`", measure: () => time([process.execPath, "-e", "0"], { cwd: place, log: join(place, "node.log") }) },
-        ...runners.map(({ name, argv }) => ({ what: `${name}, unchanged`, measure: () => time(argv, here(name)), against: name === "imgtask" && targets < 200 ? "`node -e 0`" : "make, unchanged" })),
-      ]),
-      ...runners.map(({ name }) => ({ what: `${name}, from nothing`, seconds: [cold.get(name)!], against: "make, from nothing" })),
-    ];
-    parts.push(table(`${targets} targets`, rows));
-    rmSync(place, { recursive: true });
   }
-  return `${parts.join("\n")}\n${versionOf("make", "--version")}; ${versionOf("ninja", "--version")}\n`;
+}
+
+function unchanged(bench: Bench, prepared: Prepared, targets: number): Report {
+  const runners = [imgtaskRunners(bench.imgtask).javascript, ...bench.peers.runners];
+  const projects = runners.flatMap((runner) => prepared.get(runner, targets) ?? []);
+  for (const project of projects.slice(1)) project.compare(projects[0]!);
+  bench.say(`${targets} targets, unchanged`);
+  // What takes seconds is not what is compared closely.
+  const [fast, slow] = [projects.filter(({ runner }) => runner.most === undefined), projects.filter(({ runner }) => runner.most !== undefined)];
+  const cases = (some: readonly Project[]): Parameters<typeof byTurns>[1] => some.map((project) => ({ what: project.runner.name, measure: () => project.run().seconds, against: "make" }));
+  const rows = [
+    ...byTurns(Math.max(bench.runs, 5) * (targets > 1000 ? 1 : 2), [
+      { what: "`node -e 0`", measure: () => time([process.execPath, "-e", "0"], { cwd: bench.place, log: join(bench.place, "node.log") }) },
+      ...cases(fast),
+    ]),
+    ...byTurns(Math.min(bench.runs, 3), cases(slow)),
+  ];
+  const what = `unchanged, ${targets.toLocaleString("en")} targets`;
+  const findings = targets === 50
+    ? [ratio(rows, `${what}, through the installed binary`, "<= 1.7 × `node -e 0`", ["imgtask", "`node -e 0`"], 1.7)]
+    : targets === 1000
+      ? [ratio(rows, what, "<= 0.85 × make", ["imgtask", "make"], 0.85), ratio(rows, what, ">= 15 × faster than wireit", ["wireit", "imgtask"], 15, "least")]
+      : [ratio(rows, what, "<= 0.15 × make", ["imgtask", "make"], 0.15), ratio(rows, what, "<= 4 × ninja", ["imgtask", "ninja"], 4)];
+  return { findings, parts: [table(`${targets} targets, unchanged`, rows)] };
+}
+
+function fromNothing(bench: Bench, prepared: Prepared, targets: number): Report {
+  const { javascript, exec } = imgtaskRunners(bench.imgtask);
+  const projects = [javascript, exec, ...bench.peers.runners].flatMap((runner) => prepared.get(runner, targets) ?? []);
+  for (const project of projects.slice(1)) project.compare(projects[0]!);
+  bench.say(`${targets} targets from nothing`);
+  const cases = (slow: boolean): Parameters<typeof byTurns>[1] => projects.filter(({ runner }) => (runner.most !== undefined) === slow).map((project) => ({
+    what: project.runner.name === "imgtask" ? "imgtask, recipes in JavaScript" : project.runner.name,
+    prepare: () => project.forget(),
+    measure: () => project.run().seconds,
+    against: "make",
+  }));
+  const rows = [...byTurns(bench.runs, cases(false)), ...byTurns(1, cases(true))];
+  const what = `${targets.toLocaleString("en")} trivial targets from nothing`;
+  return {
+    findings: [
+      ratio(rows, `${what}, recipes by exec, as make's`, "<= 1.15 × `make -j2`", ["imgtask, recipes by exec", "make"], 1.15),
+      ratio(rows, `${what}, recipes in JavaScript`, "<= 1.15 × `make -j2`", ["imgtask, recipes in JavaScript", "make"], 1.15),
+    ],
+    parts: [table(`${targets} targets from nothing`, rows)],
+  };
+}
+
+/** One of the last layer's files changes, so that one target is to be made. */
+function oneChanged(bench: Bench, prepared: Prepared, targets: number): Report {
+  const runner = imgtaskRunners(bench.imgtask).javascript;
+  const projects = [runner, ...bench.peers.runners].flatMap((one) => prepared.get(one, targets) ?? []);
+  const alone = prepared.get(runner, 1)!;
+  bench.say(`one file changed of ${targets}`);
+  const label = ({ runner: { name } }: Project): string => name;
+  const rows = byTurns(Math.max(bench.runs, 5), [
+    { what: "alone, unchanged", measure: () => alone.run().seconds },
+    { what: "alone, changed", prepare: (round) => alone.edit(0, round), measure: () => alone.run().seconds },
+    ...projects.flatMap((project) => [
+      // A run in between sees the change of the round before.
+      { what: `${label(project)}, unchanged`, prepare: () => void project.run(), measure: () => project.run().seconds },
+      { what: `${label(project)}, one changed`, prepare: (round: number) => project.edit(targets - 50, round), measure: () => project.run().seconds, against: `${label(project)}, unchanged` },
+    ]),
+  ]);
+  const of = (what: string): number => median(rows.find((row) => row.what === what)!.seconds);
+  const itself = Math.max(0, of("alone, changed") - of("alone, unchanged"));
+  const found = of("imgtask, one changed") / (of("imgtask, unchanged") + itself);
+  const figure = `${found.toFixed(2)} (${shown(of("imgtask, one changed"))} s / (${shown(of("imgtask, unchanged"))} s + ${shown(itself)} s))`;
+  return {
+    findings: [{ what: `one file changed of ${targets.toLocaleString("en")}`, aim: "<= 1.5 × (unchanged + the target itself)", figure, met: found <= 1.5 }],
+    parts: [table(`one file changed of ${targets}`, rows), "The target itself: one changed target alone in a project, less that project unchanged.\n"],
+  };
+}
+
+function memory(bench: Bench, prepared: Prepared, targets: number): Report {
+  const runner = imgtaskRunners(bench.imgtask).javascript;
+  const rows = [runner, ...bench.peers.runners].flatMap((one) => {
+    const project = prepared.get(one, targets);
+    return project === undefined ? [] : [{ name: one.name, cold: prepared.memory(one, targets), unchanged: project.run().memory }];
+  });
+  const shownMemory = (value: number | undefined): string => (value === undefined ? "not measured" : value.toFixed(0));
+  const { cold, unchanged: noop } = rows[0]!;
+  const figure = cold === undefined || noop === undefined ? "GNU time is missing" : `${shownMemory(cold)} MB from nothing, ${shownMemory(noop)} MB unchanged`;
+  const lines = rows.map(({ name, cold: a, unchanged: b }) => `| ${name} | ${shownMemory(a)} | ${shownMemory(b)} |`);
+  return {
+    findings: [{ what: `peak memory at ${targets.toLocaleString("en")} targets`, aim: "<= 200 MB", figure, met: cold === undefined || noop === undefined ? undefined : Math.max(cold, noop) <= 200 }],
+    parts: [`### Peak memory at ${targets} targets, largest process\n\n| | from nothing, MB | unchanged, MB |\n|---|---:|---:|\n${lines.join("\n")}\n`],
+  };
+}
+
+const cases: Readonly<Record<string, (bench: Bench, prepared: Prepared) => Report>> = {
+  "noop-50": (bench, prepared) => unchanged(bench, prepared, 50),
+  "noop-1000": (bench, prepared) => unchanged(bench, prepared, 1000),
+  "cold-1000": (bench, prepared) => fromNothing(bench, prepared, 1000),
+  "noop-10000": (bench, prepared) => unchanged(bench, prepared, 10_000),
+  "change-10000": (bench, prepared) => oneChanged(bench, prepared, 10_000),
+  "memory-10000": (bench, prepared) => memory(bench, prepared, 10_000),
+  sparse: (bench) => benchSparse(bench),
+};
+
+/** Names of the cases. */
+export const caseNames: readonly string[] = Object.keys(cases);
+
+/** Measures some cases; a table of aims, then what was measured. */
+export function benchEngine(bench: Bench, only: readonly string[]): string {
+  const prepared = new Prepared(bench);
+  const reports = only.map((name) => cases[name]!(bench, prepared));
+  const findings = reports.flatMap(({ findings: some }) => some);
+  const aims = findings.map(({ what, aim, figure, met }) => `| ${what} | ${aim} | ${figure} | ${met === undefined ? "not measured" : met ? "met" : "**not met**"} |`);
+  const { versions, missing } = bench.peers;
+  const limited = bench.peers.runners.filter(({ most }) => most !== undefined).map(({ name }) => name);
+  return [
+    "### Aims\n\n| case | aim | found | |\n|---|---|---|---|", ...aims, "",
+    ...reports.flatMap(({ parts }) => parts),
+    `Peers: ${versions.join("; ") || "none"}.`,
+    ...(limited.length === 0 ? [] : [`Not measured at 10,000 targets, where they take minutes: ${limited.join(", ")}. One run of a peer may take ${bench.patience} s.`]),
+    ...[...missing, ...prepared.left].map((line) => `Left out: ${line}.`),
+    "",
+  ].join("\n");
 }

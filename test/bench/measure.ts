@@ -4,7 +4,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 
 /** How a command is run. */
@@ -13,6 +13,8 @@ export interface Options {
   /** File that takes what it prints; the last command's only. */
   readonly log: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Seconds after which it and what it started are killed. @default no limit */
+  readonly limit?: number;
 }
 
 /** A row of the table: seconds of each run of one thing. */
@@ -23,15 +25,48 @@ export interface Row {
   readonly against?: string;
 }
 
+/** What one case found. */
+export interface Finding {
+  readonly what: string;
+  readonly aim: string;
+  readonly figure: string;
+  /** `undefined`: what it is measured against was not there. */
+  readonly met: boolean | undefined;
+}
+
+/** A case's findings, and what was measured for them. */
+export interface Report {
+  readonly findings: readonly Finding[];
+  readonly parts: readonly string[];
+}
+
 /** Seconds that a command takes from its start to its end, its failure an error. */
 export function time(argv: readonly [string, ...string[]], options: Options): number {
   const log = openSync(options.log, "w");
   const start = process.hrtime.bigint();
-  const result = spawnSync(argv[0], argv.slice(1), { cwd: options.cwd, env: { ...process.env, CI: "true", ...options.env }, stdio: ["ignore", log, log] });
+  const [command, ...args] = options.limit === undefined ? argv : (["timeout", "--kill-after=5", String(options.limit), ...argv] as const);
+  const result = spawnSync(command, args, { cwd: options.cwd, env: { ...process.env, CI: "true", ...options.env }, stdio: ["ignore", log, log] });
   const seconds = Number(process.hrtime.bigint() - start) / 1e9;
   closeSync(log);
   if (result.status === 0) return seconds;
+  if (options.limit !== undefined && seconds >= options.limit) throw new Error(`longer than ${options.limit} s`);
   throw new Error(`${argv.join(" ")} failed (${result.status ?? result.signal ?? result.error?.message}):\n${readFileSync(options.log, "utf8").split("\n").slice(-20).join("\n")}`);
+}
+
+/** What a command took. */
+export interface Use {
+  readonly seconds: number;
+  /** Megabytes (1000²) that its largest process had at most; `undefined` where GNU time is missing. */
+  readonly memory: number | undefined;
+}
+
+/** As {@linkcode time}, with the memory. */
+export function use(argv: readonly [string, ...string[]], options: Options): Use {
+  const gnuTime = "/usr/bin/time";
+  if (!existsSync(gnuTime)) return { seconds: time(argv, options), memory: undefined };
+  const seconds = time([gnuTime, "-f", "%M", "-o", `${options.log}.memory`, ...argv], options);
+  const kibibytes = readFileSync(`${options.log}.memory`, "utf8").trim().split("\n").at(-1);
+  return { seconds, memory: (Number(kibibytes) * 1024) / 1e6 };
 }
 
 /** Something to measure; `prepare` is not counted. */
@@ -76,7 +111,8 @@ export function versionOf(name: string, ...args: readonly string[]): string {
   return line.toLowerCase().includes(name.toLowerCase()) ? line : `${name} ${line}`;
 }
 
-function shown(seconds: number): string {
+/** Seconds as a table shows them. */
+export function shown(seconds: number): string {
   return seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(1);
 }
 
