@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { closeSync, ftruncateSync, openSync, statSync, utimesSync, writeSync } from "node:fs";
 import { test } from "node:test";
 import { preamble, TestProject } from "../rig/project.ts";
@@ -27,6 +28,7 @@ async function bytesRead(project: TestProject): Promise<number> {
 }
 
 test("a 100 GiB file with 32 MiB of data is read once, its data only, and no byte of it when it is unchanged", async (t) => {
+  if (spawnSync("perl", ["-v"]).status !== 0) return t.skip("holes are asked for by perl, which is not here");
   using project = new TestProject({ "imagefile.ts": imagefile });
   const disk = project.path("disk.raw");
   const fd = openSync(disk, "w");
