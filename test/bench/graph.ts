@@ -94,8 +94,9 @@ export class Project {
     mkdirSync(join(this.directory, "out"));
   }
 
-  run(): Use {
-    const options: Options = { cwd: this.directory, log: `${this.directory}.log`, ...(this.runner.env === undefined ? {} : { env: this.runner.env }), ...(this.#limit === undefined ? {} : { limit: this.#limit }) };
+  /** @param patience how many times as long as usual a peer may take */
+  run(patience = 1): Use {
+    const options: Options = { cwd: this.directory, log: `${this.directory}.log`, ...(this.runner.env === undefined ? {} : { env: this.runner.env }), ...(this.#limit === undefined ? {} : { limit: this.#limit * patience }) };
     return use(this.runner.argv, options);
   }
 
