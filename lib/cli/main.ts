@@ -13,7 +13,7 @@ import { type Options, parseOptions } from "./options.ts";
 const colorFor = (options: Options | undefined): boolean => wantsColor(process.stderr, process.env, options?.color);
 
 /** What a run is told by that changes nothing when there is nothing to do. */
-const harmless: ReadonlySet<string> = new Set(["jobs", "keep-going", "directory", "imagefile", "color", "quiet", "install-tools"]);
+const harmless: ReadonlySet<string> = new Set(["jobs", "memory", "keep-going", "fail-fast", "directory", "imagefile", "color", "quiet", "install-tools"]);
 
 async function dispatch(options: Options, context: CommandContext): Promise<ExitCode> {
   switch (options.command) {

@@ -8,7 +8,7 @@ import { isImgtaskError } from "../../../lib/error.ts";
 import { helpText } from "../../../lib/cli/help.ts";
 import { commands, type Options, optionNames, parseOptions, unknownCommand } from "../../../lib/cli/options.ts";
 
-const defaults: Options = {
+const defaults: Omit<Options, "given"> = {
   command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false,
   directory: undefined, imagefile: undefined, json: false, reporter: undefined, color: "auto", quiet: false, verbose: false,
   installTools: false, exitCode: false, format: "mermaid", clean: { store: false, artifacts: false },
@@ -53,7 +53,11 @@ const accepted: readonly (readonly [string, Partial<Options>])[] = [
 ];
 
 for (const [line, expected] of accepted) {
-  test(`accepts: imgtask ${line}`, () => assert.deepEqual(parseOptions(line.split(" ").filter(Boolean)), { ...defaults, ...expected }));
+  test(`accepts: imgtask ${line}`, () => {
+    const { given, ...options } = parseOptions(line.split(" ").filter(Boolean));
+    assert.deepEqual(options, { ...defaults, ...expected });
+    assert.ok([...given].every((name) => optionNames.includes(name)));
+  });
 }
 
 const refused: readonly (readonly [string, RegExp, RegExp])[] = [
