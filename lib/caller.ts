@@ -8,19 +8,25 @@ import type { Location } from "./error.ts";
 const ownDirectory = import.meta.dirname ?? fileURLToPath(new URL(".", import.meta.url));
 const packageDirectory = ownDirectory.replace(/[\\/]lib[\\/]?$/, "");
 
-/** The first frame of the current stack that is not in this package's own lib, plugins or distros. */
-export function callerLocation(): Location | undefined {
+/** The frames of the current stack that are not in this package's own lib, plugins or distros, the innermost first. */
+export function callerFrames(): readonly Location[] {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 40;
   const stack = new Error("stack").stack ?? "";
   Error.stackTraceLimit = limit;
+  const frames: Location[] = [];
   for (const line of stack.split("\n").slice(1)) {
     const match = /(?:\(|at (?:async )?)((?:file:\/\/)?\/[^()]*?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
     if (match === null) continue;
     const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
     const inside = file.startsWith(`${packageDirectory}/`) ? file.slice(packageDirectory.length + 1) : undefined;
     if (inside !== undefined && /^(lib|plugins|distros)\//.test(inside)) continue;
-    return { file, line: Number(match[2]), column: Number(match[3]) };
+    frames.push({ file, line: Number(match[2]), column: Number(match[3]) });
   }
-  return undefined;
+  return frames;
+}
+
+/** The innermost of {@linkcode callerFrames}. */
+export function callerLocation(): Location | undefined {
+  return callerFrames()[0];
 }

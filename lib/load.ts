@@ -3,14 +3,16 @@
  * The only place that imports the user's code.
  * @module
  */
-import { existsSync, readdirSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { canonicalJson, type Digest, digestOf } from "./digest.ts";
 import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import type { Project } from "./project.ts";
-import { closureOf, digestClosure } from "./recipe.ts";
+import { closureOf, digestClosure, identifyPackage } from "./recipe.ts";
+import { type RecipeSheet, writeSheet } from "./recipe-sheet.ts";
 import { cachedDigest, type Evaluation, readSnapshot, type Snapshot, writeSnapshot } from "./snapshot.ts";
 import type { StatCache } from "./stat-cache.ts";
 import { type Declaration, type Registered, registry } from "./target.ts";
@@ -25,9 +27,14 @@ export interface Loaded {
   recipeDigest(declaration: Declaration): Digest;
   /** What the evaluation rests on, when it is kept. */
   readonly basis: Pick<Snapshot, "id" | "files" | "environment"> | undefined;
+  /** The code behind that digest, where the imagefile has just been evaluated; otherwise it is kept by its digest. */
+  readonly recipeSheet?: (declaration: Declaration) => Promise<RecipeSheet | undefined>;
   /** A target with its recipe; evaluates the imagefile if that has not been done. */
   registered(name: string): Promise<Registered>;
 }
+
+/** Milliseconds by which a file's time stamp may lag behind the clock. */
+const clockSlack = 10;
 
 /** Files whose change may change what an evaluation yields, beside the imported modules. */
 const settings = ["tsconfig.json", "package.json", "package-lock.json", "deno.json", "deno.lock"];
@@ -59,6 +66,7 @@ export async function load(project: Project, cache: StatCache, options: { readon
       return one;
     });
   }
+  const began = Date.now();
   const { registered, default: named, watched } = await evaluate(project);
   const environment = watched.environment();
   const declarations = registered.map((one) => one.declaration);
@@ -66,27 +74,55 @@ export async function load(project: Project, cache: StatCache, options: { readon
   const digest = (path: string): Digest => cachedDigest(path, cache)!;
   const files = new Set<string>();
   const recipes: Record<string, Digest> = {};
-  const modules = new Set(["", ...declarations.flatMap(({ module }) => (module === undefined ? [] : [module]))]);
-  for (const module of modules) {
-    const entry = module === "" ? project.imagefile : fileURLToPath(module);
+  for (const module of new Set(declarations.flatMap((one) => (one.module === undefined ? [] : [one.module])))) {
+    const entry = fileURLToPath(module);
     const closure = closureOf(entry);
     for (const path of closure.files) files.add(path);
-    recipes[module] = digestClosure(entry, { files: closure.files.filter((path) => module === "" || !path.endsWith("/package.json")) }, digest);
+    recipes[module] = digestClosure(entry, { files: closure.files.filter((path) => !path.endsWith("/package.json")) }, digest);
   }
-  // What was read during evaluation can be seen by the imagefile's own recipes.
+  const { files: whole, unresolved } = closureOf(project.imagefile);
+  for (const path of whole) files.add(path);
+  const own = registered.filter(({ declaration, recipe }) => recipe !== undefined && declaration.module === undefined);
+  // The compiler takes its time to load; without recipes of the imagefile's own there is nothing for it to read.
+  const code = own.length === 0 && !unresolved ? undefined : await import("./code/recipes.ts").then(({ readRecipes }) =>
+    readRecipes(own, { imagefile: project.imagefile, directory: project.directory, identify: (directory) => identifyPackage(directory, digest), digest }));
+  for (const path of code?.files ?? []) files.add(path);
+  for (const path of code?.packages ?? []) files.add(path);
   const read = watched.files().filter((path) => !files.has(path)).map((path) => [path, cachedDigest(path, cache)] as const);
   for (const [path, content] of read) if (content !== undefined) files.add(path);
   const listed = watched.directories().map((path) => [nameIn(project, path), namesIn(path)] as const);
-  const seen = canonicalJson({ environment, read: read.map(([path, content]) => [nameIn(project, path), content ?? null]), listed });
-  recipes[""] = digestOf(`${recipes[""]}\n${seen}`);
+  let edited = false;
+  if (code !== undefined) {
+    // For recipes whose code cannot be followed exactly: all modules, and all that was read during evaluation.
+    const seen = canonicalJson({ environment, read: read.map(([path, content]) => [nameIn(project, path), content ?? null]), listed });
+    const all = digestOf(`${digestClosure(project.imagefile, { files: [...new Set([...whole, ...code.files, ...code.packages])] }, digest)}\n${seen}`);
+    // Edited since it was evaluated: what ran may not be what was read. Such a digest never comes again.
+    edited = code.files.some((path) => statSync(path).ctimeMs >= began - clockSlack);
+    Object.assign(recipes, keyed(new Map([...code.recipes].map(([name, one]) => [name, edited ? digestOf(randomUUID()) : (one.digest ?? all)]))));
+    if (options.write !== false) {
+      for (const one of code.recipes.values()) writeSheet(project.state, one.digest ?? all, one.digest === undefined ? code.whole : one.sheet);
+    }
+  }
   // What has no content to compare is only seen by evaluating again.
   const comparable = listed.length === 0 && read.every(([, content]) => content !== undefined);
   const others = settings.map((name) => join(project.directory, name)).filter((path) => !files.has(path));
   const evaluation: Evaluation = { declarations, recipes, ...(named === undefined ? {} : { default: named }) };
-  const keep = comparable && options.snapshot !== false && options.write !== false;
+  const keep = comparable && !edited && options.snapshot !== false && options.write !== false;
   const basis = keep ? writeSnapshot(file, project.imagefile, evaluation, [...files], others, environment, cache) : undefined;
   const byName = new Map(registered.map((one) => [one.declaration.name, one]));
-  return loaded(evaluation, basis, graph, (name) => Promise.resolve(byName.get(name)!));
+  const sheetOf = ({ name }: Declaration): RecipeSheet | undefined => {
+    const one = code?.recipes.get(name);
+    return one?.digest === undefined ? one && code!.whole : one.sheet;
+  };
+  return { ...loaded(evaluation, basis, graph, (name) => Promise.resolve(byName.get(name)!)), recipeSheet: (declaration) => Promise.resolve(sheetOf(declaration)) };
+}
+
+/** Digests by name as they are kept: one entry for what differs from the most frequent one, which stands under `""`. */
+function keyed(digests: ReadonlyMap<string, Digest>): Readonly<Record<string, Digest>> {
+  const counts = new Map<Digest, number>();
+  for (const digest of digests.values()) counts.set(digest, (counts.get(digest) ?? 0) + 1);
+  const usual = [...counts].reduce<readonly [Digest | undefined, number]>((most, one) => (one[1] > most[1] ? one : most), [undefined, 0])[0];
+  return Object.fromEntries([...(usual === undefined ? [] : [["", usual] as const]), ...[...digests].filter(([, digest]) => digest !== usual)]);
 }
 
 /** A name for a path that is the same in every checkout. */

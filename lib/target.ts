@@ -15,7 +15,7 @@ import {
   type Source,
   type SourceGlob,
 } from "./artifact.ts";
-import { callerLocation } from "./caller.ts";
+import { callerFrames, callerLocation } from "./caller.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import { type Demand, demandOf, type Resources } from "./resources.ts";
@@ -182,6 +182,8 @@ export interface Registered {
   /** The raw arguments, from which the recipe's context is resolved. */
   readonly inputs: Inputs;
   readonly params: Params;
+  /** Where it was declared, and the calls in the user's code that led there, the innermost first. */
+  readonly frames: readonly Location[];
 }
 
 interface Registry {
@@ -259,7 +261,8 @@ export function target<
   const I extends Inputs = {},
   const P extends Params = {},
 >(name: Name, spec: TargetSpec<I, P, O>): Target<Name, O> {
-  const location = callerLocation();
+  const frames = callerFrames();
+  const location = frames[0];
   checkName(name, location);
   if (name === "group" || name.startsWith("group:")) throw reserved(name, location);
   checkPatience(spec.retries, spec.timeout, name, location);
@@ -297,6 +300,7 @@ export function target<
     recipe: spec.run as unknown as Recipe,
     inputs: spec.inputs ?? {},
     params: spec.params,
+    frames,
   });
   return Object.freeze({
     name,
@@ -345,6 +349,7 @@ export function group<const Name extends string>(
     recipe: undefined,
     inputs: {},
     params: null,
+    frames: [],
   });
   return Object.freeze({ name, description: options.description, members: Object.freeze(names) });
 }

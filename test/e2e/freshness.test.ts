@@ -65,8 +65,8 @@ test("what did not change does not run; what changed runs, with what depends on 
     ["file added to a directory", () => made.write("dir/y", ""), ["make:three"]],
     ["mode", () => chmodSync(made.path("dir/x"), 0o700), ["make:three"]],
     ["where a link in a directory points", () => { made.rm("dir/l"); symlinkSync("y", made.path("dir/l")); }, ["make:three"]],
-    ["option", () => made.write("imagefile.ts", imagefile.replace("size: 1", "size: 2")), all],
-    ["helper module", () => made.write("helper.ts", `export const shout = (text: string): string => text.toUpperCase() + "!";\n`), all],
+    ["option", () => made.write("imagefile.ts", imagefile.replace("size: 1", "size: 2")), ["make:two"]],
+    ["helper module", () => made.write("helper.ts", `export const shout = (text: string): string => text.toUpperCase() + "!";\n`), ["make:one", "make:two"]],
   ];
   for (const [what, change, expected] of steps) {
     change();
@@ -161,13 +161,15 @@ test("plan, why, list and a refused run write nothing", async (t) => {
   assert.deepEqual(made.ran(), []);
 });
 
-test("a file or a listing that the imagefile reads while it is evaluated makes its own recipes stale when it changes", async (t) => {
+test("what the imagefile reads while it is evaluated is followed, and counts for the targets that it is passed to", async (t) => {
   const made = new TestProject({
     "imagefile.ts": `${preamble}import { readdirSync } from "node:fs";
 const version = readFileSync("version.txt", "utf8").trim();
 const parts = process.env.LIST === "1" ? readdirSync("parts").join(" ") : "";
-export default target("make:stamp", { outputs: { out: output("file", "text", { path: "artifacts/stamp" }) },
-  run({ target, outputs }) { ${note} writeFileSync(outputs.out, version + parts); } });\n`,
+const stamp = target("make:stamp", { params: { version, parts }, outputs: { out: output("file", "text", { path: "artifacts/stamp" }) },
+  run({ target, params, outputs }) { ${note} writeFileSync(outputs.out, params.version + params.parts); } });
+const other = target("make:other", { outputs: { out: "file" }, run({ target, outputs }) { ${note} writeFileSync(outputs.out, ""); } });
+export default group("all", [stamp, other]);\n`,
     "version.txt": "1\n",
     "parts/a": "",
   });
@@ -177,7 +179,7 @@ export default target("make:stamp", { outputs: { out: output("file", "text", { p
     assert.equal(code, 0, stderr);
     return made.ran();
   };
-  assert.deepEqual(await run(), ["make:stamp"]);
+  assert.deepEqual(await run(), ["make:other", "make:stamp"]);
   assert.deepEqual(await run(), []);
   assert.ok(made.exists(".imgtask/snapshot"), "what can be compared is kept as a snapshot");
   made.write("version.txt", "2\n");
@@ -188,4 +190,19 @@ export default target("make:stamp", { outputs: { out: output("file", "text", { p
   made.write("parts/b", "");
   assert.deepEqual(await run({ LIST: "1" }), ["make:stamp"]);
   assert.equal(made.read("artifacts/stamp"), "2a b");
+});
+
+test("a recipe that takes such a value from around it is refused, with name, place and cure", async (t) => {
+  const made = new TestProject({
+    "imagefile.ts": `${preamble}const version = readFileSync("version.txt", "utf8").trim();
+export default target("make:stamp", { outputs: { out: "file" }, run({ target, outputs }) { ${note} writeFileSync(outputs.out, version); } });\n`,
+    "version.txt": "1\n",
+  });
+  t.after(() => made.eject());
+  const { code, stderr } = await made.imgtask("run");
+  assert.equal(code, 2);
+  assert.match(stderr, /IMG2016: The recipe of "make:stamp" uses a value that its digest cannot see: version\n/);
+  assert.match(stderr, /found .*"version", computed by readFileSync while the imagefile is evaluated\n.*imagefile\.ts:4:/);
+  assert.match(stderr, /hint .*params/);
+  assert.deepEqual(made.ran(), []);
 });

@@ -20,7 +20,7 @@ for (let layer = 0; layer < ${layers}; layer++) {
       inputs: { before, seed: source("seed") }, params: { layer, i }, outputs: { out: output(i === 1 ? "tree" : "file", "x", { path: \`artifacts/\${layer}-\${i}\` }) },
       async run({ target, params, inputs, outputs, exec }) {
         ${note}
-        const { MARK, SLOW } = process.env;
+        const MARK = fromOutside("MARK"), SLOW = fromOutside("SLOW");
         if (params.i === 1) await exec(["mkdir", "-p", outputs.out + "/d/empty"]);
         const file = params.i === 1 ? outputs.out + "/f" : outputs.out;
         await exec(["sh", "-c", 'sleep 30 & part=$!; sleep "$5"; printf "%s-%s-" "$2" "$3" >"$1"; cat "$4" >>"$1"; kill $part', "sh", file, String(params.layer), String(params.i), inputs.seed, SLOW ?? "0"], { env: { MARK } });

@@ -32,8 +32,9 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
-/** What imagefiles of tests begin with; `noteRun(target)` notes a run of a recipe in `runs/NAME`. */
-export const preamble = `import { noteRun } from "run-counter";
+/** What imagefiles of tests begin with; `noteRun(target)` notes a run of a recipe in `runs/NAME`,
+ * `fromOutside(name)` reads the environment, unknown to fingerprints. */
+export const preamble = `import { fromOutside, noteRun } from "run-counter";
 import { group, output, source, target } from "imgtask";
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 `;
@@ -56,8 +57,8 @@ export class TestProject {
     symlinkSync(repository, join(this.directory, "node_modules/imgtask"));
     // An installed package: what it does is told by its version, so that where runs are counted is no part of a recipe.
     this.write("node_modules/run-counter/package.json", `{ "name": "run-counter", "version": "1.0.0", "type": "module", "exports": { "types": "./index.d.ts", "default": "./index.js" } }\n`);
-    this.write("node_modules/run-counter/index.js", `import { appendFileSync } from "node:fs";\nimport process from "node:process";\nexport const noteRun = (target) => appendFileSync(process.env.RUNS + "/" + target, "run\\n");\n`);
-    this.write("node_modules/run-counter/index.d.ts", "export function noteRun(target: string): void;\n");
+    this.write("node_modules/run-counter/index.js", `import { appendFileSync } from "node:fs";\nimport process from "node:process";\nexport const noteRun = (target) => appendFileSync(process.env.RUNS + "/" + target, "run\\n");\nexport const fromOutside = (name) => process.env[name];\n`);
+    this.write("node_modules/run-counter/index.d.ts", "export function noteRun(target: string): void;\nexport function fromOutside(name: string): string | undefined;\n");
     this.write("package.json", `{ "type": "module" }\n`);
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
