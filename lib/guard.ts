@@ -3,7 +3,7 @@
  * Knows nothing of what runs in them.
  *
  * A small shell process holds one end of a pipe and the list of groups. Whatever way imgtask ends, the kernel
- * closes the other end: the shell then kills the groups that are left, and ends too.
+ * closes the other end: the shell then kills the groups that are left and what has left its group, and ends too.
  * @module
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -16,7 +16,17 @@ while read -r change id; do
     -*" $id "*) groups="\${groups%% $id *} \${groups#* $id }" ;;
   esac
 done
-for id in $groups; do kill -s KILL -- "-$id"; done 2>/dev/null`;
+exec 2>/dev/null
+for id in $groups; do kill -s KILL -- "-$id"; done
+[ -z "$1" ] || for try in 1 2 3; do
+  for file in $(grep -alsz -e "^TMPDIR=$1" /proc/[0-9]*/environ); do
+    id="\${file#/proc/}"
+    kill -s KILL "\${id%/environ}"
+  done
+done`;
+
+/** What `TMPDIR` begins with in every command; see {@linkcode guardStrays}. */
+let strays = "";
 
 const groups = new Set<number>();
 let guard: ChildProcess | undefined;
@@ -24,7 +34,7 @@ let guard: ChildProcess | undefined;
 function tell(line: string): void {
   if (guard === undefined) {
     if (groups.size === 0) return;
-    const started = spawn("/bin/sh", ["-c", script], { detached: true, stdio: ["pipe", "ignore", "ignore"], env: {}, cwd: "/" });
+    const started = spawn("/bin/sh", ["-c", script, "sh", strays.replace(/[\\.[*^$]/g, "\\$&")], { detached: true, stdio: ["pipe", "ignore", "ignore"], env: {}, cwd: "/" });
     guard = started;
     // Without a guard everything still works; only a killed imgtask leaves its commands behind.
     started.on("error", () => {});
@@ -38,6 +48,11 @@ function tell(line: string): void {
     (started.stdin as unknown as { unref(): void }).unref();
     for (const id of groups) started.stdin!.write(`+ ${id}\n`);
   } else guard.stdin!.write(`${line}\n`);
+}
+
+/** Has the guard end, too, what left its group: all processes whose `TMPDIR` begins with a text. To be said before the first group. */
+export function guardStrays(prefix: string): void {
+  strays = prefix;
 }
 
 /**

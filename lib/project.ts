@@ -83,3 +83,8 @@ function noImagefile(path: string): ImgtaskError {
 export function evidenceFile(project: Project): string {
   return join(project.caches, "evidence");
 }
+
+/** What the paths begin with of all directories in which commands of this process run. */
+export function commandsDirectory(project: Project): string {
+  return join(project.state, "tmp", `${process.pid}-`);
+}

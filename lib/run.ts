@@ -11,6 +11,8 @@ import { isDigest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
+import { guardStrays } from "./guard.ts";
+import { commandsDirectory } from "./project.ts";
 import { run as runCommand, searchPath, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
@@ -84,7 +86,8 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
-  const directory = join(state.project.state, "tmp", `${process.pid}-${serial++}`);
+  const directory = `${commandsDirectory(state.project)}${serial++}`;
+  guardStrays(commandsDirectory(state.project));
   let keep = false;
   for (const part of ["out", "tmp", "in"]) mkdirSync(join(directory, part), { recursive: true, mode: 0o700 });
   try {

@@ -13,7 +13,7 @@ import { closure, type Graph, select } from "../graph.ts";
 import { load, type Loaded } from "../load.ts";
 import { takeLock } from "../lock.ts";
 import { makePlan } from "../plan.ts";
-import { evidenceFile, type Project } from "../project.ts";
+import { commandsDirectory, evidenceFile, type Project } from "../project.ts";
 import type { Reporter } from "../report/reporter.ts";
 import { schedule } from "../schedule.ts";
 import { flushState, openState, openTrust, prepareState, type State } from "../state.ts";
@@ -114,7 +114,9 @@ function lazyReporter(context: CommandContext): { on(event: Event): void; finish
 /** Removes what a killed run left in `.imgtask/tmp`. Only called while the lock is held. */
 async function removeLeftovers(state: State): Promise<void> {
   const directory = join(state.project.state, "tmp");
-  for (const name of await readdir(directory)) {
+  const names = await readdir(directory);
+  if (names.length > 0) await (await import("../stray.ts")).endStrays(join(directory, "/"));
+  for (const name of names) {
     await rm(join(directory, name), { recursive: true, force: true }).catch(async () => {
       // Files of subordinate ids can only be removed by root of the namespace that maps them.
       const { execFileSync } = await import("node:child_process");
@@ -178,6 +180,8 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
       signal: context.signal,
       on: (event) => reporter.on(event),
     });
+    // Daemons that a recipe started. What is still in a command's group was ended with the command.
+    if ([...outcomes.values()].some((outcome) => outcome !== "fresh" && outcome !== "restored")) await (await import("../stray.ts")).endStrays(commandsDirectory(project));
     const { untrusted } = state.records;
     if (untrusted > 0) {
       reporter.on({ type: "warning", code: "IMG6002", message: `${untrusted} result${untrusted === 1 ? "" : "s"} that no trusted key signed ${untrusted === 1 ? "was" : "were"} not taken`, hint: undefined });

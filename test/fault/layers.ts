@@ -23,7 +23,7 @@ for (let layer = 0; layer < ${layers}; layer++) {
         const MARK = fromOutside("MARK"), SLOW = fromOutside("SLOW");
         if (params.i === 1) await exec(["mkdir", "-p", outputs.out + "/d/empty"]);
         const file = params.i === 1 ? outputs.out + "/f" : outputs.out;
-        await exec(["sh", "-c", 'sleep 30 & part=$!; sleep "$5"; printf "%s-%s-" "$2" "$3" >"$1"; cat "$4" >>"$1"; kill $part', "sh", file, String(params.layer), String(params.i), inputs.seed, SLOW ?? "0"], { env: { MARK } });
+        await exec(["sh", "-c", 'sleep 30 & part=$!; setsid sleep 40 & sleep "$5"; printf "%s-%s-" "$2" "$3" >"$1"; cat "$4" >>"$1"; kill $part', "sh", file, String(params.layer), String(params.i), inputs.seed, SLOW ?? "0"], { env: { MARK } });
         const parts = inputs.before.map((path, at) => readFileSync(at === 1 ? path + "/f" : path, "utf8"));
         writeFileSync(file, readFileSync(file, "utf8") + "[" + parts.join() + "]");
         if (params.i === 1) await exec(["sh", "-c", 'printf "#!/bin/sh\\n" >d/x; chmod 755 d/x; ln -s f l'], { cwd: outputs.out });
