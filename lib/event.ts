@@ -4,29 +4,38 @@
  */
 import type { ImgtaskError } from "./error.ts";
 
-/** Why a target is stale, as data. */
+/** One thing that differs in a file or directory entry. The content itself is never told. */
+export type EntryChange =
+  | { readonly what: "content" }
+  /** Permissions in octal, the target of a symbolic link, or one of `file`, `directory`, `link`. */
+  | { readonly what: "mode" | "link" | "kind"; readonly from: string; readonly to: string };
+
+/** Why a target is stale, as data. `undefined` stands where something was not there, or is not any more. */
 export type Reason =
   /** No result of this target is on record. */
   | { readonly type: "never run" }
   /** Asked for with `--force`. */
   | { readonly type: "forced" }
-  /** A host file that it reads was added, removed or changed. `path` is relative to the project. */
-  | { readonly type: "source"; readonly path: string; readonly change: "added" | "removed" | "changed" }
-  /** An output of another target that it reads has other content now. */
-  | { readonly type: "upstream"; readonly target: string; readonly output: string }
-  /** A parameter differs; values as JSON, `undefined` where it was not there. */
-  | { readonly type: "option"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
-  /** A declared environment variable differs. Values are never told. */
-  | { readonly type: "environment"; readonly name: string }
-  | { readonly type: "tool"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
-  /** The code of the recipe, or code that it reaches, differs. */
-  | { readonly type: "recipe"; readonly module: string }
-  /** What it declares of its outputs differs. */
-  | { readonly type: "outputs"; readonly name: string }
-  /** Anything else in the manifest: its schema, the platform. */
-  | { readonly type: "manifest"; readonly key: string }
   /** The stored result is damaged or gone. */
-  | { readonly type: "store"; readonly output: string; readonly problem: "missing" | "damaged" };
+  | { readonly type: "store"; readonly output: string; readonly problem: "missing" | "damaged" }
+  /** A parameter; values as JSON. A list of plain values is one parameter. */
+  | { readonly type: "option"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
+  /** A host file that it reads. `path` is relative to the project; `details` are told of a changed one. */
+  | { readonly type: "source"; readonly path: string; readonly change: "added" | "removed" | "changed"; readonly details: readonly EntryChange[] }
+  /** An output of another target that it reads, by digest. */
+  | { readonly type: "upstream"; readonly target: string; readonly output: string; readonly from: string | undefined; readonly to: string | undefined }
+  /** The path or the patterns that an input stands for. */
+  | { readonly type: "input"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
+  /** A declared environment variable. Values are never told. */
+  | { readonly type: "environment"; readonly name: string; readonly change: "changed" | "set" | "unset" | "declared" | "no longer declared" }
+  /** Version of a declared tool. */
+  | { readonly type: "tool"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
+  /** The code of the recipe, or code that it reaches, by digest. */
+  | { readonly type: "recipe"; readonly module: string; readonly from: string | undefined; readonly to: string | undefined }
+  /** What it declares of an output, as JSON. */
+  | { readonly type: "outputs"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
+  /** Anything else in the manifest: `schema`, `epoch`, `platform`. */
+  | { readonly type: "manifest"; readonly key: string; readonly from: string | undefined; readonly to: string | undefined };
 
 /** An output of a finished target. */
 export interface Result {

@@ -5,11 +5,13 @@
  */
 import { createHash } from "node:crypto";
 import { canonicalJson, type Digest } from "./digest.ts";
-import type { Reason } from "./event.ts";
-import type { Declaration, InputRef, Json } from "./target.ts";
+import type { Declaration, Json } from "./target.ts";
 
 /** Changes when the meaning of a manifest changes: then every result is stale once. */
-const schema = "1";
+const schema = "2";
+
+/** Stands for the digest of an output that is still to be made. */
+export const unknown = "unknown";
 
 /** A host file or directory entry, as a manifest names it. */
 export interface SourceEntry {
@@ -23,8 +25,8 @@ export interface SourceEntry {
 export interface Resolution {
   /** Digest of the recipe's code. */
   readonly recipe: Digest;
-  /** By key of the declaration's inputs: the digest of an upstream output, or the entries of a source. */
-  readonly inputs: ReadonlyMap<string, Digest | readonly SourceEntry[]>;
+  /** By key of the declaration's inputs: the digest of an upstream output, or the entries of a source. An output that is still to be made has none. */
+  readonly inputs: ReadonlyMap<string, Digest | readonly SourceEntry[] | undefined>;
   /** Values of the declared environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Seconds since 1970 for time stamps in outputs. */
@@ -47,14 +49,14 @@ function walk(declaration: Declaration, resolution: Resolution, write: (key: str
   for (const key of Object.keys(declaration.inputs).sort()) {
     const input = declaration.inputs[key]!;
     const resolved = resolution.inputs.get(key);
-    if (typeof resolved === "string") write(`input ${key} ${reference(input)}`, resolved);
+    if (input.type === "artifact") write(`upstream ${word(key)} ${input.target}#${input.output}`, typeof resolved === "string" ? resolved : unknown);
     else {
-      write(`input ${key}`, reference(input));
-      for (const entry of resolved ?? []) write(`source ${key} ${entry.path}`, entry.content);
+      write(`input ${word(key)}`, input.type === "source" ? input.path : JSON.stringify(input.patterns));
+      for (const entry of (resolved ?? []) as readonly SourceEntry[]) write(`source ${word(key)} ${entry.path}`, entry.content);
     }
   }
   // A value may be a secret: only its digest stands in manifests, which are kept and shown.
-  for (const name of declaration.env) {
+  for (const name of [...new Set(declaration.env)].sort()) {
     const value = resolution.env[name];
     write(`environment ${name}`, value === undefined ? "unset" : createHash("sha256").update(`${name}=${value}`).digest("hex"));
   }
@@ -67,15 +69,16 @@ function moduleName(url: string): string {
   return url.replace(/^.*\/(?=(?:plugins|distros|lib)\/)/, "").replace(/^.*\/node_modules\//, "").replace(/\.(?:js|ts)$/, "");
 }
 
-function reference(input: InputRef): string {
-  if (input.type === "artifact") return `${input.target}#${input.output}`;
-  return input.type === "source" ? input.path : input.patterns.join(" ");
+/** A text as one word of a key: without it, `{"a b": source("c")}` and `{a: source("b c")}` would have one key for two things. */
+function word(text: string): string {
+  return text.replace(/[\\ ]/g, "\\$&");
 }
 
 /** A key as one part of an option's name, so that `{"a.b": 1}` and `{a: {b: 1}}`, `["x"]` and `{"0": "x"}` have different names. */
 function part(key: string): string {
   if (key === "") return "\\e";
-  return /^\d+$/.test(key) ? `\\${key}` : key.replace(/[\\.]/g, "\\$&");
+  // Half of a surrogate pair would be hashed as any other half.
+  return /^\d+$/.test(key) ? `\\${key}` : key.replace(/[\\.]/g, "\\$&").replace(/\p{Surrogate}/gu, (half) => `\\u${half.charCodeAt(0).toString(16)}`);
 }
 
 function writeParams(path: string, value: Json, write: (key: string, value: string) => void): void {
@@ -104,55 +107,4 @@ export function manifest(declaration: Declaration, resolution: Resolution): Mani
   const lines: [string, string][] = [];
   walk(declaration, resolution, (key, value) => lines.push([key, value]));
   return lines;
-}
-
-/** Why a target is stale: what differs between the manifest of a recorded result and that of now. */
-export function difference(before: Manifest, now: Manifest): readonly Reason[] {
-  const old = new Map(before), current = new Map(now);
-  const reasons: Reason[] = [];
-  for (const key of new Set([...current.keys(), ...old.keys()])) {
-    const from = old.get(key), to = current.get(key);
-    if (from !== to) reasons.push(reasonFor(key, from, to));
-  }
-  // One changed input moves its own line and nothing else; a renamed one shows as removed and added.
-  return dedupe(reasons);
-}
-
-function reasonFor(key: string, from: string | undefined, to: string | undefined): Reason {
-  const [kind, rest] = split(key);
-  switch (kind) {
-    case "recipe":
-      return { type: "recipe", module: rest };
-    case "option":
-      return { type: "option", name: rest, from, to };
-    case "source":
-      return { type: "source", path: split(rest)[1], change: from === undefined ? "added" : to === undefined ? "removed" : "changed" };
-    case "input": {
-      const upstream = /^\S+ (.+)#([^#]+)$/.exec(rest);
-      return upstream === null ? { type: "manifest", key } : { type: "upstream", target: upstream[1]!, output: upstream[2]! };
-    }
-    case "environment":
-      return { type: "environment", name: rest };
-    case "tool":
-      return { type: "tool", name: rest, from, to };
-    case "output":
-      return { type: "outputs", name: rest };
-    default:
-      return { type: "manifest", key };
-  }
-}
-
-function split(text: string): readonly [string, string] {
-  const space = text.indexOf(" ");
-  return space < 0 ? [text, ""] : [text.slice(0, space), text.slice(space + 1)];
-}
-
-function dedupe(reasons: readonly Reason[]): readonly Reason[] {
-  const seen = new Set<string>();
-  return reasons.filter((reason) => {
-    const text = canonicalJson(reason);
-    if (seen.has(text)) return false;
-    seen.add(text);
-    return true;
-  });
 }

@@ -195,6 +195,11 @@ export class Records {
     return this.#byTarget.get(target)?.findLast((entry) => this.#believes(entry))?.record;
   }
 
+  /** The results of a target that are kept and believed, the one used last at the end. */
+  results(target: string): readonly Record[] {
+    return (this.#byTarget.get(target) ?? []).filter((entry) => this.#believes(entry)).map(({ record }) => record);
+  }
+
   /** Every result that is kept. */
   *all(): Iterable<Record> {
     for (const list of this.#byTarget.values()) for (const entry of newest(list.filter((one) => this.#believes(one)))) yield entry.record;

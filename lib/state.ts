@@ -41,10 +41,16 @@ export async function openTrust(project: Project, env: NodeJS.ProcessEnv = proce
  * Opens the state of a project; writes nothing.
  *
  * @param trust from {@linkcode openTrust}. @default nobody's results are believed where only some should be
+ * @param options.readOnly for commands that only look: what is found damaged stays where it is. @default false
  */
-export function openState(project: Project, trust: Trust | undefined = project.caches === project.state ? undefined : nobody, env: NodeJS.ProcessEnv = process.env): State {
+export function openState(
+  project: Project,
+  trust: Trust | undefined = project.caches === project.state ? undefined : nobody,
+  env: NodeJS.ProcessEnv = process.env,
+  options: { readonly readOnly?: boolean } = {},
+): State {
   const cache = new StatCache(join(project.caches, "stat-cache"));
-  const store = new Store(join(project.state, "store"), cache);
+  const store = new Store(join(project.state, "store"), cache, options);
   return {
     project,
     cache,

@@ -55,9 +55,13 @@ export class Store {
   /** Links by the directory that they lay out a tree in. */
   readonly #exposed = new Map<string, (readonly [object: string, link: string])[]>();
 
-  constructor(directory: string, cache: StatCache) {
+  readonly #readOnly: boolean;
+
+  /** @param options.readOnly damaged objects stay, for a command that only looks. @default false */
+  constructor(directory: string, cache: StatCache, options: { readonly readOnly?: boolean } = {}) {
     this.#directory = directory;
     this.#cache = cache;
+    this.#readOnly = options.readOnly ?? false;
   }
 
   /** Path of the object of a digest, whether or not it is there. */
@@ -224,7 +228,7 @@ export class Store {
   async #checkObject(object: string, digest: Digest, witness: Witness | undefined): Promise<"intact" | "missing" | "damaged"> {
     if (await this.#intact(object, digest, witness)) return "intact";
     if ((statOf(object)) === undefined) return "missing";
-    await rm(object, { recursive: true, force: true });
+    if (!this.#readOnly) await rm(object, { recursive: true, force: true });
     return "damaged";
   }
 

@@ -26,7 +26,7 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
       const project = findProject(context.cwd, options.imagefile);
       const { plan, run } = await import("./run.ts");
       if (options.command === "run") return run(context, project);
-      const state = openState(project, await openTrust(project));
+      const state = openState(project, await openTrust(project), process.env, { readOnly: true });
       const loaded = await load(project, state.cache, { write: false });
       return options.command === "plan" ? plan(context, { state, loaded }) : (await import("./why.ts")).why(context, { state, loaded });
     }
@@ -103,7 +103,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         const project = findProject(cwd, options!.imagefile);
         const { openState, openTrust } = await import("../state.ts");
         const { load } = await import("../load.ts");
-        return load(project, openState(project, await openTrust(project)).cache, { write: false });
+        return load(project, openState(project, await openTrust(project), process.env, { readOnly: true }).cache, { write: false });
       },
     };
     const code = await dispatch(options, context);

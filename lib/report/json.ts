@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import type { Event } from "../event.ts";
 import { errorData, shownPath } from "./error.ts";
+import { reasonData } from "./reason.ts";
 import type { Reporter, Sink } from "./reporter.ts";
 
 /** A reporter that writes one JSON object a line. Paths below `cwd` are relative to it; unknown values are `null`. */
@@ -20,7 +21,7 @@ export function eventData(event: Event, cwd: string): object {
   const log = (path: string): string => shownPath(resolve(cwd, path), cwd);
   switch (event.type) {
     case "target started":
-      return { ...event, log: log(event.log) };
+      return { ...event, reasons: event.reasons.map(reasonData), log: log(event.log) };
     case "target retrying":
       return { ...event, error: errorData(event.error, cwd) };
     case "target done":

@@ -2,24 +2,28 @@
  * A plan as text: one line a target. Decides nothing.
  * @module
  */
-import type { PlanEntry } from "../plan.ts";
+import type { PlanEntry, Restore } from "../plan.ts";
 import { formatDuration } from "./duration.ts";
-import { phraseAll } from "./reason.ts";
-import { pad, painter, width } from "./text.ts";
+import { phraseAll, reasonData } from "./reason.ts";
+import { pad, painter, printable, width } from "./text.ts";
 import { count } from "./words.ts";
 
-/** `"stale: source a changed"`, `"depends on rootfs:debian"`, `"restore: …"` or `"fresh"`. */
-export function verdictWords(entry: PlanEntry): string {
-  const because = entry.reasons.length === 0 ? "" : `: ${phraseAll(entry.reasons)}`;
-  switch (entry.verdict) {
+/** `"artifacts/a.iso is missing"`, `"artifacts/a.iso was edited"`. */
+export function restoreWords({ path, problem }: Restore, earlier: boolean): string {
+  return `${printable(path)} ${problem === "missing" ? "is missing" : earlier ? "is of another result" : "was edited"}`;
+}
+
+/** `"stale: source a changed"`, `"depends on rootfs:debian"`, `"restore: artifacts/a was edited"` or `"fresh"`. */
+export function verdictWords({ verdict, reasons, on, restore = [], earlier }: Omit<PlanEntry, "target">): string {
+  switch (verdict) {
     case "fresh":
       return "fresh";
     case "stale":
-      return `stale${because}`;
+      return `stale: ${phraseAll(reasons)}`;
     case "depends":
-      return entry.on === undefined ? `depends${because}` : `depends on ${entry.on}`;
+      return `depends on ${on ?? "another target"}`;
     case "restore":
-      return `restore${because}`;
+      return `restore: ${restoreWords(restore[0]!, earlier !== undefined)}${restore.length > 1 ? ` (and ${restore.length - 1} more)` : ""}`;
   }
 }
 
@@ -49,10 +53,11 @@ export function planText(entries: readonly PlanEntry[], options: PlanTextOptions
 
 /** A plan as data, for `--json`. */
 export function planData(entries: readonly PlanEntry[]): object {
-  return { targets: entries.map(({ target, verdict, reasons, on }) => ({ target, verdict, reasons: reasons.map(reasonData), on: on ?? null })) };
+  return { targets: entries.map(entryData) };
 }
 
-/** A reason with `null` where a value was or is not there, so that its fields are the same every time. */
-export function reasonData(reason: PlanEntry["reasons"][number]): object {
-  return "from" in reason ? { ...reason, from: reason.from ?? null, to: reason.to ?? null } : reason;
+/** One target of a plan as data; every field is there every time. */
+export function entryData({ target, verdict, reasons, on, restore = [], earlier }: PlanEntry): object {
+  const time = earlier === undefined ? null : new Date(earlier).toISOString();
+  return { target, verdict, on: on ?? null, reasons: reasons.map(reasonData), restore, earlier: time };
 }

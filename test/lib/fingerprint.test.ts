@@ -5,8 +5,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type Digest, digestOf } from "../../lib/digest.ts";
-import { difference, fingerprint, manifest, type Resolution } from "../../lib/fingerprint.ts";
-import type { Declaration, Json } from "../../lib/target.ts";
+import { fingerprint, manifest, type Resolution } from "../../lib/fingerprint.ts";
+import type { Json } from "../../lib/target.ts";
 import { declared } from "../rig/declaration.ts";
 
 const d = (text: string): Digest => digestOf(text);
@@ -51,33 +51,4 @@ test("where a built-in kind is installed is no part of it", () => {
 test("values of environment variables do not stand in the manifest", () => {
   const text = JSON.stringify(manifest(declared("a:1", { env: ["TOKEN"] }), now({ env: { TOKEN: "canary-4711" } })));
   assert.equal(text.includes("canary-4711"), false);
-});
-
-test("each kind of difference gives its reason, and only that", () => {
-  const base = declared("a:1", {
-    params: { size: "1G" }, env: ["TOKEN"], platform: "x86_64",
-    inputs: { "inputs.up": { type: "artifact", target: "b:1", output: "out" }, "inputs.dir": { type: "source", path: "dir" } },
-  });
-  const entries = [{ path: "dir", content: "directory 0755" }, { path: "dir/a b", content: `file 0644 ${d("a")}` }];
-  const parts = { inputs: new Map<string, Digest | typeof entries>([["inputs.up", d("up")], ["inputs.dir", entries]]), env: { TOKEN: "x" }, tools: { tar: "1.34" } };
-  const before = manifest(base, now(parts));
-  const check = (expected: unknown, declaration: Declaration, resolution: Resolution): void => {
-    assert.deepEqual(difference(before, manifest(declaration, resolution)), expected);
-    assert.equal(fingerprint(base, now(parts)) === fingerprint(declaration, resolution), (expected as unknown[]).length === 0);
-  };
-  const inputs = (key: string, value: Digest | typeof entries) => new Map(parts.inputs).set(key, value);
-  check([], base, now(parts));
-  check([{ type: "recipe", module: "imagefile" }], base, now({ ...parts, recipe: d("other") }));
-  check([{ type: "option", name: "size", from: '"1G"', to: '"2G"' }], { ...base, params: { size: "2G" } }, now(parts));
-  check([{ type: "option", name: "more", from: undefined, to: "true" }], { ...base, params: { size: "1G", more: true } }, now(parts));
-  check([{ type: "upstream", target: "b:1", output: "out" }], base, now({ ...parts, inputs: inputs("inputs.up", d("new")) }));
-  check([{ type: "source", path: "dir/a b", change: "changed" }], base, now({ ...parts, inputs: inputs("inputs.dir", [entries[0]!, { path: "dir/a b", content: `file 0600 ${d("a")}` }]) }));
-  check([{ type: "source", path: "dir/c", change: "added" }], base, now({ ...parts, inputs: inputs("inputs.dir", [...entries, { path: "dir/c", content: "link x" }]) }));
-  check([{ type: "source", path: "dir/a b", change: "removed" }], base, now({ ...parts, inputs: inputs("inputs.dir", [entries[0]!]) }));
-  check([{ type: "environment", name: "TOKEN" }], base, now({ ...parts, env: {} }));
-  check([{ type: "environment", name: "TOKEN" }], base, now({ ...parts, env: { TOKEN: "" } }));
-  check([{ type: "tool", name: "tar", from: "1.34", to: "1.35" }], base, now({ ...parts, tools: { tar: "1.35" } }));
-  check([{ type: "outputs", name: "out" }], { ...base, outputs: { out: { form: "tree", type: "tree" } } }, now(parts));
-  check([{ type: "manifest", key: "epoch" }], base, now({ ...parts, epoch: 2 }));
-  check([{ type: "manifest", key: "platform" }], { ...base, platform: "aarch64" }, now(parts));
 });

@@ -19,15 +19,16 @@ export function memory(): { text: string; write(text: string): void } {
 export const reasons: { readonly [Type in Reason["type"]]: Extract<Reason, { readonly type: Type }> } = {
   "never run": { type: "never run" },
   forced: { type: "forced" },
-  source: { type: "source", path: "overlay/etc/motd", change: "changed" },
-  upstream: { type: "upstream", target: "rootfs:debian", output: "out" },
-  option: { type: "option", name: "size", from: '"8G"', to: '"10G"' },
-  environment: { type: "environment", name: "HTTP_PROXY" },
-  tool: { type: "tool", name: "xorriso", from: "1.5.4", to: "1.5.6" },
-  recipe: { type: "recipe", module: "imagefile.ts" },
-  outputs: { type: "outputs", name: "out" },
-  manifest: { type: "manifest", key: "platform" },
   store: { type: "store", output: "out", problem: "damaged" },
+  option: { type: "option", name: "size", from: '"8G"', to: '"10G"' },
+  source: { type: "source", path: "overlay/etc/motd", change: "changed", details: [{ what: "content" }] },
+  upstream: { type: "upstream", target: "rootfs:debian", output: "out", from: "ab", to: "cd" },
+  input: { type: "input", name: "inputs.conf", from: '["a/**"]', to: '["b/**"]' },
+  environment: { type: "environment", name: "HTTP_PROXY", change: "changed" },
+  tool: { type: "tool", name: "xorriso", from: "1.5.4", to: "1.5.6" },
+  recipe: { type: "recipe", module: "imagefile", from: "ab", to: "cd" },
+  outputs: { type: "outputs", name: "out", from: '{"form":"file","path":"artifacts/a","type":"text"}', to: '{"form":"file","path":"artifacts/b","type":"text"}' },
+  manifest: { type: "manifest", key: "platform", from: "x86_64", to: "aarch64" },
 };
 
 export const ended = (counts: Partial<Record<"fresh" | "restored" | "done" | "failed" | "skipped" | "cancelled", number>>, duration: number): Event => ({
