@@ -37,6 +37,29 @@ export type Reason =
   /** Anything else in the manifest: `schema`, `epoch`, `platform`. */
   | { readonly type: "manifest"; readonly key: string; readonly from: string | undefined; readonly to: string | undefined };
 
+/** Something that a target did without having declared it. */
+export interface AuditFinding {
+  /**
+   * `probe`: it looked for something that is not there, or at something without reading it. `list`: it listed a
+   * directory. `tool`: it started a program. `socket`: it talked to a process that was not observed.
+   */
+  readonly type: "read" | "list" | "probe" | "write" | "tool" | "environment" | "network" | "socket";
+  /** Absolute path, name of the variable, or address. */
+  readonly what: string;
+  /** Command line of the process; `null` for the recipe itself. */
+  readonly by: string | null;
+  /** The name by which it was read: a symbolic link. */
+  readonly through: string | null;
+}
+
+/** Something that a target declared, and did not use. */
+export interface AuditUnused {
+  readonly type: "input" | "tool" | "environment";
+  readonly what: string;
+  /** Where an input stands in the declaration: `inputs.config`. */
+  readonly key: string | null;
+}
+
 /** An output of a finished target. */
 export interface Result {
   readonly output: string;
@@ -70,6 +93,8 @@ export type Event =
       /** It ran, and made just what it had made before: what depends on it stays fresh. */
       readonly unchanged: boolean;
     }
+  /** What `--audit` saw of a target; before it is done or, when something is undeclared, failed. */
+  | { readonly type: "target audited"; readonly target: string; readonly undeclared: readonly AuditFinding[]; readonly unused: readonly AuditUnused[] }
   | { readonly type: "target failed"; readonly target: string; readonly duration: number; readonly error: ImgtaskError; readonly log: string | undefined }
   /** Not run because a target that it needs failed. */
   | { readonly type: "target skipped"; readonly target: string; readonly because: string }

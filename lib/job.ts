@@ -16,7 +16,7 @@ import type { Amounts } from "./queue.ts";
 import type { Record } from "./record.ts";
 import { amountsOf } from "./resources.ts";
 import { delayAfter, isTemporary } from "./retry.ts";
-import { closeLog, openLog } from "./run.ts";
+import { type Audit, closeLog, openLog } from "./run.ts";
 import { resolveNow, type State, type Upstream } from "./state.ts";
 import type { Declaration } from "./target.ts";
 import type { Trace, TraceSpan } from "./trace.ts";
@@ -30,6 +30,8 @@ export interface JobHost {
   readonly judgements: Judgements | undefined;
   readonly budget: Budget;
   readonly trace: Trace | undefined;
+  /** Watches the recipes. @default nobody */
+  readonly audit?: Audit | undefined;
   /** Ends what runs. */
   readonly stop: AbortSignal;
   /** Nothing new may begin. */
@@ -107,7 +109,7 @@ export class Job {
   async #attempt(log: { readonly fd: number; readonly path: string }, span: TraceSpan | undefined): Promise<Record> {
     const { declaration } = this;
     const { name } = declaration;
-    const { loaded, state, upstream, judgements, stop, on } = this.#host;
+    const { loaded, state, upstream, judgements, audit, stop, on } = this.#host;
     judgements?.drop(name);
     const { record, edited, inputs } = await attempt(
       {
@@ -123,6 +125,7 @@ export class Job {
         part: (part) => span?.part(part),
         progress: (text) => on({ type: "target progress", target: name, text }),
         resolveAgain: (witness) => resolveNow(declaration, loaded, state, upstream, witness),
+        ...(audit === undefined ? {} : { audit }),
       },
       log,
     );

@@ -27,5 +27,6 @@ export {
   type Target,
   target,
   type TargetSpec,
+  type Untracked,
 } from "./target.ts";
 export { compareVersions, hostFile, type HostFile, type Requirement, tool, type Tool, type ToolOptions } from "./tool.ts";

@@ -5,7 +5,7 @@
  */
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Machine } from "./machine.ts";
-import type { RunContext } from "./target.ts";
+import type { RunContext, Untracked } from "./target.ts";
 import type { HostFile, Requirement, Tool } from "./tool.ts";
 
 /** An architecture, described by what tools call it. Independent of any distribution. */
@@ -160,6 +160,8 @@ export interface Publisher {
   readonly params: Readonly<Record<string, string | number | boolean>>;
   readonly tools: readonly Requirement[];
   readonly env: readonly string[];
+  /** The place, where it is one of this host. @default nothing */
+  readonly untracked?: Untracked;
   /** File URL of the publisher's module: `import.meta.url`. */
   readonly module: string;
   /**

@@ -7,6 +7,8 @@ import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
 import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Auditor } from "./audit.ts";
+import type { Judgement } from "./audit-policy.ts";
 import { isDigest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
@@ -42,6 +44,16 @@ export interface RunOptions {
   readonly inputs: Witness;
   /** What everything the target depends on is after the run; differs when it was edited meanwhile. */
   readonly resolveAgain: (witness: Witness) => Promise<Resolution>;
+  /** Watches the recipe, and is told what it did. */
+  readonly audit?: Audit;
+}
+
+/** What `--audit` adds to a run. */
+export interface Audit {
+  readonly auditor: Auditor;
+  /** Files of the code of a target's recipe. */
+  readonly codeOf: (declaration: Declaration) => ReadonlySet<string>;
+  readonly report: (target: string, judgement: Judgement) => void;
 }
 
 /** What a run left behind. */
@@ -92,10 +104,21 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   for (const part of ["out", "tmp", "in"]) mkdirSync(join(directory, part), { recursive: true, mode: 0o700 });
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
-    const context = await makeContext(options, directory, outputs, log.fd);
+    const watch = options.audit?.auditor.watch(resolution.env);
+    const { context, given } = await makeContext(options, directory, outputs, log.fd, watch?.env ?? resolution.env);
+    const code = options.audit?.codeOf(declaration);
     options.part?.("recipe");
-    await callRecipe(registered.recipe!, context, declaration);
+    watch?.begin();
+    await callRecipe(registered.recipe!, context, declaration).catch((error: unknown) => {
+      throw watch === undefined ? error : watch.abandon(declaration.name, error);
+    });
     if (options.signal.aborted) throw new ImgtaskError("IMG3004", `"${declaration.name}" was ended because the run was`, { exitCode: 130 });
+    if (watch !== undefined) {
+      const { project } = state;
+      const judgement = await watch.end({ declaration, directory, inputs: given, project: project.directory, state: project.state, code: code! });
+      options.audit!.report(declaration.name, judgement);
+      if (judgement.undeclared.length > 0) throw undeclared(declaration, judgement);
+    }
     options.part?.("store");
     const stored: { [name: string]: StoredOutput } = {};
     for (const name of Object.keys(declaration.outputs)) stored[name] = await storeOutput(declaration, name, outputs[name]!, started, state);
@@ -129,6 +152,14 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
       // Files of subordinate ids; removed at the start of the next run.
     });
   }
+}
+
+function undeclared({ name }: Declaration, { undeclared: found }: Judgement): ImgtaskError {
+  return new ImgtaskError("IMG3040", `"${name}" uses what it does not declare`, {
+    expected: "only inputs, tools, environment variables and outputs that are declared",
+    found: `${found.length} undeclared, listed above`,
+    hint: "Declare them, or do without; the result was not recorded",
+  });
 }
 
 /** Makes an output appear at its path, if it has one. */
@@ -222,8 +253,8 @@ function baseEnvironment(options: RunOptions, tmp: string): NodeJS.ProcessEnv {
   return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
 }
 
-async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number): Promise<RunContext> {
-  const { registered, state, signal, resolution } = options;
+async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number, seen: Resolution["env"]): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
+  const { registered, state, signal } = options;
   const { declaration } = registered;
   const tmp = join(directory, "tmp");
   const env = baseEnvironment(options, tmp);
@@ -245,7 +276,7 @@ async function makeContext(options: RunOptions, directory: string, outputs: { [n
     target: declaration.name,
     inputs: resolveInputs(registered, paths),
     params: fill(declaration.params, paths),
-    env: resolution.env,
+    env: seen,
     outputs,
     tmp,
     project: state.project.directory,
@@ -259,7 +290,7 @@ async function makeContext(options: RunOptions, directory: string, outputs: { [n
     log,
     progress: options.progress,
   };
-  return Object.freeze(context) as unknown as RunContext;
+  return { context: Object.freeze(context) as unknown as RunContext, given: paths };
 }
 
 function resolveInputs(registered: Registered, paths: ReadonlyMap<string, string | readonly string[]>): Readonly<{ [name: string]: unknown }> {

@@ -17,7 +17,7 @@ import { judge } from "./plan.ts";
 import { estimator, longestPaths } from "./priority.ts";
 import { Queue } from "./queue.ts";
 import type { Record } from "./record.ts";
-import { restoreOutput } from "./run.ts";
+import { type Audit, restoreOutput } from "./run.ts";
 import { resolveNow, type State, type Upstream } from "./state.ts";
 import type { Declaration } from "./target.ts";
 import type { Trace, TraceSpan } from "./trace.ts";
@@ -44,6 +44,8 @@ export interface ScheduleOptions {
   readonly trace?: Trace | undefined;
   /** Milliseconds that a free core waits for a verdict on what just became ready. @default 25 */
   readonly patience?: number;
+  /** Watches the recipes. Then nothing else may run beside one. */
+  readonly audit?: Audit | undefined;
   readonly signal: AbortSignal;
   readonly on: Listener;
 }
@@ -95,8 +97,8 @@ class Schedule {
     this.#queue = new Queue((resource) => options.budget.of(resource));
     // Any number of commands may run at once, and of targets wait to be tried again.
     setMaxListeners(0, this.#stop.signal, this.#closing.signal);
-    const { budget, trace, on } = options;
-    this.#host = { loaded, state, upstream: this.#upstream, judgements: options.judgements, budget, trace, stop: this.#stop.signal, closing: this.#closing.signal, on };
+    const { budget, trace, audit, on } = options;
+    this.#host = { loaded, state, upstream: this.#upstream, judgements: options.judgements, budget, trace, audit, stop: this.#stop.signal, closing: this.#closing.signal, on };
   }
 
   async finish(): Promise<Summary> {

@@ -1,5 +1,5 @@
 /**
- * `target()`, the one function that every kind of target is made of, and `source()` and `group()` beside it.
+ * `target()`, the one function that every kind of target is made of, and `group()` beside it.
  * Declares only: reads no file, starts no process, and knows nothing of how targets are run.
  * @module
  */
@@ -8,8 +8,6 @@ import {
   type Form,
   type Input,
   makeArtifact,
-  makeSource,
-  makeSourceGlob,
   type OutputSpec,
   type Producer,
   type Source,
@@ -23,6 +21,7 @@ import { checkPatience, type Retries } from "./retry.ts";
 import type { Requirement } from "./tool.ts";
 
 export type { InputRef, Json } from "./lift.ts";
+export { source, type SourceFunction } from "./source.ts";
 
 /** Anything a target can be given to read. */
 export type Handle = Input | Source | SourceGlob;
@@ -56,6 +55,14 @@ export type Inputs = Readonly<Record<string, Handle | readonly Handle[]>>;
 export type Outputs = Readonly<Record<string, Form | OutputSpec>>;
 
 type TypeOf<S> = S extends { readonly type: infer T extends string } ? T : S extends string ? S : never;
+
+/** Places that a target uses and that freshness knows nothing of. */
+export interface Untracked {
+  /** Files and directories that it may read. */
+  readonly reads?: readonly string[];
+  /** Files and directories that it may write, and read. */
+  readonly writes?: readonly string[];
+}
 
 /** How a command is run by {@linkcode RunContext.exec}. */
 export interface ExecOptions {
@@ -135,6 +142,12 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   readonly timeout?: number;
   /** How often it is tried again after a temporary failure of the network. No part of the fingerprint. @default never */
   readonly retries?: Retries;
+  /**
+   * Places beside inputs and outputs that it uses on purpose, and that its result does not depend on: where to find a
+   * mirror, a key that is kept, a directory to publish to. Below the directory of the imagefile, or absolute.
+   * Not part of the fingerprint; only `run --audit` looks at them. @default nothing
+   */
+  readonly untracked?: Untracked;
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -166,6 +179,7 @@ export interface Declaration {
   readonly resources: Demand;
   readonly timeout?: number;
   readonly retries?: Retries;
+  readonly untracked?: Untracked;
   /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
   readonly module?: string;
   /** Targets that belong to a group, or must merely come first. */
@@ -292,6 +306,7 @@ export function target<
     resources: demandOf(spec.resources ?? {}, name, location),
     ...(spec.timeout === undefined ? {} : { timeout: spec.timeout }),
     ...(spec.retries === undefined ? {} : { retries: spec.retries }),
+    ...(spec.untracked === undefined ? {} : { untracked: spec.untracked }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };
@@ -353,40 +368,3 @@ export function group<const Name extends string>(
   });
   return Object.freeze({ name, description: options.description, members: Object.freeze(names) });
 }
-
-/** Declares host files: `source(path)` for one file or directory, `source.glob(…)` for those that match patterns. */
-export interface SourceFunction {
-  /**
-   * Declares a host file or directory that targets read; hashed with its mode, a directory with all below it.
-   *
-   * @param path relative to the directory of the imagefile.
-   * @throws {ImgtaskError} IMG2006 for an empty path.
-   */
-  (path: string): Source;
-  /**
-   * Declares the host files that match patterns; a file that appears or vanishes makes its targets stale.
-   *
-   * @param patterns as of the package `globby`, relative to the directory of the imagefile; `!` excludes.
-   *
-   * @example
-   * ```ts
-   * source.glob("overlay/**", "!overlay/old")
-   * ```
-   */
-  readonly glob: (...patterns: readonly [string, ...string[]]) => SourceGlob;
-}
-
-function sourcePath(path: string): Source {
-  if (typeof path === "string" && path !== "" && !path.includes("\0")) return makeSource(path);
-  const location = callerLocation();
-  throw new ImgtaskError("IMG2006", `Bad source path ${JSON.stringify(path)}`, {
-    expected: "a path relative to the imagefile's directory",
-    exitCode: ExitCode.usage,
-    ...(location === undefined ? {} : { location }),
-  });
-}
-
-/** {@inheritDoc SourceFunction} */
-export const source: SourceFunction = Object.assign(sourcePath, {
-  glob: (...patterns: readonly [string, ...string[]]): SourceGlob => makeSourceGlob(patterns),
-});

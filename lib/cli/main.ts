@@ -130,7 +130,14 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   // A reader such as `head` that has seen enough is no failure.
   if (error.code === "EPIPE") process.exit(0);
 });
-process.exitCode = await main(process.argv.slice(2));
+// Until it is known better: what ends the process otherwise is a failure.
+process.exitCode = ExitCode.failed;
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  // Not even the words for an error could be loaded.
+  process.stderr.write(`error IMG9000: ${error instanceof Error ? error.message : String(error)}\n`);
+}
 // Nothing may keep a finished run alive.
 if (process.stdout.writableLength === 0) process.exit();
 process.stdout.once("drain", () => process.exit());

@@ -39,6 +39,8 @@ export interface Options {
   readonly dryRun: boolean;
   /** Run the named targets even when they are fresh. @default false */
   readonly force: boolean;
+  /** Watch what the named targets read and write; they run even when fresh. @default false */
+  readonly audit: boolean;
   /** Directory to work in, as it was given. */
   readonly directory: string | undefined;
   /** Imagefile to use, as it was given. */
@@ -79,6 +81,7 @@ const flags: Readonly<Record<string, Flag>> = {
   trace: { type: "string", of: ["run"] },
   "dry-run": { type: "boolean", short: "n", of: building },
   force: { type: "boolean", short: "f", of: building },
+  audit: { type: "boolean", of: ["run"] },
   directory: { type: "string", short: "C" },
   imagefile: { type: "string" },
   json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "version"] },
@@ -189,6 +192,7 @@ export function parseOptions(argv: readonly string[]): Options {
     trace: text("trace"),
     dryRun,
     force: given.has("force"),
+    audit: given.has("audit"),
     directory: text("directory"),
     imagefile: text("imagefile"),
     json: given.has("json"),
@@ -211,7 +215,7 @@ function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>
   if (given.has("help")) return { command: "help", targets: named === undefined ? [] : [named], implied: false };
   if (first === undefined) {
     // A flag that only makes sense when building asks for the default target.
-    const build = ["jobs", "memory", "keep-going", "fail-fast", "trace", "dry-run", "force", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
+    const build = ["jobs", "memory", "keep-going", "fail-fast", "trace", "dry-run", "force", "audit", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
     return { command: build ? "run" : "list", targets: [], implied: false };
   }
   if (named === undefined) return { command: "run", targets: words, implied: true };

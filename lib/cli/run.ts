@@ -45,7 +45,7 @@ export function wanted(context: CommandContext, loaded: Loaded): readonly string
 }
 
 function forcedOf(context: CommandContext, names: readonly string[], graph: Graph): ReadonlySet<string> {
-  if (!context.options.force) return new Set();
+  if (!context.options.force && !context.options.audit) return new Set();
   return new Set(names.flatMap((name) => (graph.get(name)!.declaration.members.length > 0 ? graph.get(name)!.declaration.members : [name])));
 }
 
@@ -140,6 +140,8 @@ function storeLimit(): number {
 /** Runs the named targets, or the default. */
 export async function run(context: CommandContext, project: Project): Promise<ExitCode> {
   const { options } = context;
+  const audit = options.audit ? await import("./audit.ts") : undefined;
+  if (audit !== undefined && !audit.isTraced()) return audit.underTrace(context, project);
   const started = Date.now();
   const trust = await openTrust(project);
   if (trust !== undefined) (await import("../trust.ts")).sweep(project.state);
@@ -160,7 +162,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     // Results that somebody else recorded since are not in it.
     const kept = Evidence.read(evidenceFile(project), { ...project, epoch: state.epoch, env: process.env });
     const before = kept?.snapshot === loaded.basis?.id && kept?.basisHolds() === true ? kept : undefined;
-    const proven = options.force ? new Set<string>() : provenFresh(loaded, state, names, before);
+    const proven = options.force || options.audit ? new Set<string>() : provenFresh(loaded, state, names, before);
     const judgements = new Judgements();
     await checkTools(context, { state, loaded }, names, proven);
     await removeLeftovers(state);
@@ -170,7 +172,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     if (state.records.damaged > 0) {
       reporter.on({ type: "warning", code: "IMG6001", message: `${state.records.damaged} recorded result${state.records.damaged === 1 ? "" : "s"} could not be read and will be made again`, hint: undefined });
     }
-    const { outcomes, failure } = await schedule(loaded, names, state, {
+    const { outcomes, failure } = await (audit?.auditTargets ?? schedule)(loaded, names, state, {
       budget: new Budget({ jobs, memory: options.memory, directory: project.state }),
       failures: options.failures,
       forced: forcedOf(context, names, loaded.graph),

@@ -9,6 +9,7 @@ import { resolve } from "node:path";
 import type { Event } from "../event.ts";
 import { formatDuration } from "./duration.ts";
 import { shownPath } from "./error.ts";
+import { auditWords } from "./audit.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions, Sink } from "./reporter.ts";
 import { printable } from "./text.ts";
@@ -74,6 +75,8 @@ export function githubReporter(sink: Sink, options: GithubOptions): Reporter {
         return write(`${event.target} started${event.reasons.length === 0 ? "" : `: ${phraseAll(event.reasons)}`}`);
       case "target retrying":
         return write(`${event.target} ${retryingWords(event)}`);
+      case "target audited":
+        return write(...auditWords(event, options));
       case "target done":
         row(event.target, "done", formatDuration(event.duration), made(event.results));
         return group(`${event.target} ${doneWords(event)}`, logs.get(event.target));

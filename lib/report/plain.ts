@@ -4,6 +4,7 @@
  * @module
  */
 import type { Event } from "../event.ts";
+import { auditWords } from "./audit.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions, Sink } from "./reporter.ts";
 import { painter, printable } from "./text.ts";
@@ -40,6 +41,8 @@ export function plainReporter(sink: Sink, options: ReportOptions & { readonly no
       }
       case "target retrying":
         return say(event.target, paint("yellow", retryingWords(event)));
+      case "target audited":
+        return write(...auditWords(event, options));
       case "target done":
         return say(event.target, doneWords(event));
       case "target failed":
@@ -63,7 +66,7 @@ export function quietReporter(sink: Sink, options: ReportOptions): Reporter {
   const { on } = plainReporter(sink, options);
   return {
     on: (event) => {
-      if (event.type === "target failed" || event.type === "warning") on(event);
+      if (event.type === "target failed" || event.type === "target audited" || event.type === "warning") on(event);
     },
     close: () => {},
   };

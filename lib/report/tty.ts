@@ -6,6 +6,7 @@
 import type { Ora } from "ora";
 import type { Event } from "../event.ts";
 import { formatDuration } from "./duration.ts";
+import { auditWords } from "./audit.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions } from "./reporter.ts";
 import { cut, painter, printable } from "./text.ts";
@@ -112,6 +113,8 @@ export function ttyReporter(stream: NodeJS.WriteStream, options: ReportOptions):
         if (entry !== undefined) entry.progress = "waits to be tried again";
         return say(paint("yellow", "↻"), event.target, retryingWords(event));
       }
+      case "target audited":
+        return write(...auditWords(event, options));
       case "target done":
         ended(event.target);
         return say(paint("green", "✔"), event.target, doneWords(event));

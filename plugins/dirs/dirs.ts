@@ -117,6 +117,8 @@ function declare<const Name extends string>(name: Name, options: DirsOptions): D
       out: output("tree", "directories", { path: host, merge: true }),
       log: output("file", "directories log", { path: "logs/directories-{time}.md" }),
     },
+    // For the log, which tells what was there before.
+    untracked: { reads: [host] },
     module: import.meta.url,
     run: make,
   });

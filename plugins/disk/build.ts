@@ -72,7 +72,7 @@ function grubImage(work: string, tree: string, platform: string, name: string, c
 
 function makeEsp(work: string, job: DiskJob, loader: string): string {
   const image = join(work, "esp.img");
-  const env = { TZ: "UTC", MTOOLS_SKIP_CHECK: "1" };
+  const env = { TZ: "UTC", MTOOLS_SKIP_CHECK: "1", HOME: work, MTOOLSRC: "/dev/null" };
   writeFileSync(image, "");
   truncateSync(image, esp.size);
   command(["mkfs.vfat", "-F", "32", "--invariant", "-n", "ESP", "-i", job.ids.espVolume, image]);

@@ -113,6 +113,7 @@ export function disk<const Name extends string, A extends string>(name: Name, op
     outputs: { out: output("file", "disk", { path: `artifacts/disk/${name}.${format}` }) },
     platform: arch.name,
     resources: { cpu: 1, memory: "1G", disk: "2G" },
+    untracked: { reads: ["/etc/mtools.conf", "/etc/default/mtools.conf"] },
     module: import.meta.url,
     async run(context) {
       const { params, inputs, outputs, tmp, epoch } = context;

@@ -7,7 +7,7 @@ import { chmod, mkdir, readdir, readFile, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { ImgtaskError, type Json, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { chooseIndex, choosePackage, unpackIndex } from "./index-file.ts";
-import { findMirror, redact } from "./mirror.ts";
+import { findMirror, hostMirrors, redact } from "./mirror.ts";
 import { parseRelease, type ReleaseFile, unverifiedText } from "./release.ts";
 import { page, transfer } from "./transfer.ts";
 
@@ -132,6 +132,7 @@ export function download<const Name extends string>(name: Name, media: Media): D
     resources: { cpu: 0, network: true },
     // Each transfer is resumed by itself; this is for a mirror that is gone for longer.
     retries: { times: 2, delay: 5000 },
+    untracked: hostMirrors,
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

@@ -3,7 +3,9 @@
  * Knows no distribution by name, and fetches nothing.
  * @module
  */
-import { type AptArchive, ExitCode, ImgtaskError, type RunContext } from "../../lib/mod.ts";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { type AptArchive, ExitCode, ImgtaskError, type RunContext, type Untracked } from "../../lib/mod.ts";
 
 /** A URL without user name and password, for people and logs. */
 export function redact(url: string): string {
@@ -38,6 +40,14 @@ export function checkMirror(url: string, origin: string): string {
     exitCode: ExitCode.usage,
   });
 }
+
+/** What the host's apt reads to tell its mirrors. Where bytes come from is no part of what they are. */
+export const hostMirrors: Required<Pick<Untracked, "reads">> = {
+  reads: [
+    "/etc/apt", "/var/lib/apt", "/var/cache/apt", "/etc/dpkg", "/var/lib/dpkg", join(homedir(), ".dpkg.cfg"),
+    "/usr/bin/apt-get", "/usr/bin/dpkg",
+  ],
+};
 
 /**
  * Base URL of an archive, without a slash at the end: the archive's environment variable when set, else the first

@@ -56,8 +56,9 @@ export async function makeEfiImage(
   utimesSync(loader, epoch, epoch);
   // As small as a floppy where that will do: firmware takes it for one. 64 KiB for the file system's own tables.
   const kib = Math.max(1440, Math.ceil((statSync(loader).size / 1024 + 64) / 32) * 32);
-  // mtools stamp entries with SOURCE_DATE_EPOCH, in the local time zone, and read settings of the user.
-  const env = { SOURCE_DATE_EPOCH: String(epoch), TZ: "UTC", MTOOLSRC: "/dev/null" };
+  // mtools stamp entries with SOURCE_DATE_EPOCH, in the local time zone, and read settings of the user
+  // (and of the system, which say nothing of an image that is named).
+  const env = { SOURCE_DATE_EPOCH: String(epoch), TZ: "UTC", HOME: tmp, MTOOLSRC: "/dev/null" };
   await exec(["mkfs.vfat", "-C", "-F", "12", "-n", "ESP", "-i", serial, "--invariant", image, String(kib)], { env });
   await exec(["mmd", "-i", image, "::/EFI", "::/EFI/BOOT"], { env });
   await exec(["mcopy", "-m", "-i", image, loader, `::/EFI/BOOT/${arch.grub.removable}`], { env });

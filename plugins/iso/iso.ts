@@ -116,6 +116,7 @@ export function iso<const Name extends string>(name: Name, options: IsoOptions):
     tools: requirements(arch),
     outputs: { out: output("file", "iso", { path: `artifacts/iso/${name}.iso` }) },
     platform: arch.name,
+    untracked: { reads: ["/etc/mtools.conf", "/etc/default/mtools.conf"] },
     module: import.meta.url,
     run: build,
   });
@@ -181,7 +182,8 @@ async function build(context: Build): Promise<void> {
   if (bios !== undefined) write("isolinux/isolinux.cfg", isolinuxConfig({ ...params, arch }));
   const date = new Date(epoch * 1000).toISOString().replaceAll(/[-:T]/g, "").slice(0, 14);
   await exec([
-    "xorriso", "-as", "mkisofs",
+    // No settings of the host.
+    "xorriso", "-no_rc", "-as", "mkisofs",
     "-quiet",
     // Rock Ridge with owner root and modes that do not depend on the host's; names beyond 8.3, files beyond 4 GiB.
     "-r", "-iso-level", "3", "-V", params.volume,

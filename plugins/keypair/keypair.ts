@@ -38,8 +38,9 @@ export function keypair<const Name extends string>(name: Name, options: KeypairO
   const made = target(`keypair:${name}`, {
     description: "SSH key pair of this project",
     params: { identity, comment: options.comment ?? name },
-    tools: [ssh],
+    tools: [ssh, tool("install", { packages: { apt: "coreutils", dnf: "coreutils" } })],
     outputs: { out: output("file", "ssh public key") },
+    untracked: { writes: [".imgtask/keys"] },
     module: import.meta.url,
     async run({ params, outputs, project, tmp, exec, log }) {
       const file = join(project, params.identity);

@@ -12,6 +12,7 @@ import { logLine } from "./log.ts";
 /** What a target needs whose recipe calls {@linkcode runInside}. */
 export const namespaceTools: readonly Requirement[] = [
   tool("unshare", { min: "2.38", packages: { apt: "util-linux", dnf: "util-linux" } }),
+  tool("mount", { packages: { apt: "mount", dnf: "util-linux" } }),
   ...(process.getuid?.() === 0
     ? []
     : [tool("newuidmap", { versionPattern: /()/, packages: { apt: "uidmap", dnf: "shadow-utils" } })]),

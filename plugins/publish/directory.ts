@@ -73,6 +73,7 @@ export function directory(path: string): Publisher {
     params: { path },
     tools: [tool("cp", { packages: { apt: "coreutils" } })],
     env: [],
+    untracked: { writes: [path] },
     module: import.meta.url,
     async publish(files, { exec, log, project, signal }) {
       const place = resolve(project, path);

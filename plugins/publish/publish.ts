@@ -77,6 +77,7 @@ export function publish<const Name extends string>(name: Name, options: PublishO
     params: { names, publisher: to.name, options: to.params },
     env: to.env,
     tools: to.tools,
+    ...(to.untracked === undefined ? {} : { untracked: to.untracked }),
     outputs: { out: output("file", "publish receipt") },
     resources: { network: true },
     retries: { times: 2 },

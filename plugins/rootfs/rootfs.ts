@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { type Distro, ExitCode, ImgtaskError, type Machine, output, type OutputSpec, packageFile, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
-import { findMirror } from "../download/mirror.ts";
+import { findMirror, hostMirrors } from "../download/mirror.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
 import { rootfsScript } from "./build.ts";
 
@@ -89,6 +89,8 @@ export function rootfs<const Name extends string, N extends string, R extends st
     platform: arch.name,
     // apt and dpkg keep one core busy, compressing the initramfs the other now and then.
     resources: { cpu: 1, memory: "2G", disk: "1G", network: true },
+    // What mmdebstrap and apt look at on their way; none of it gets into the tar.
+    untracked: { reads: [...hostMirrors.reads, "/etc/hostname", "/etc/gnupg", "/dev/shm", "/run/user", "/var/run/user"] },
     module: import.meta.url,
     async run(context) {
       const { params, outputs, tmp } = context;

@@ -199,6 +199,8 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
     },
     tools: [arch.qemu.system, ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined ? [] : [ssh])],
     outputs: spec,
+    // Where a failed test is looked into, and the key by which the machine is entered.
+    untracked: { writes: [`logs/test-${name}`], reads: login === undefined ? [] : [login.identity] },
     resources: { cpu: cpus, memory: memory * 1024 ** 2, kvm: true },
     run: (context) => bootAndCheck(context as unknown as Context),
   }) as Target<`test:${Name}`, TestOutputs>;

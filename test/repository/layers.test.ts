@@ -11,11 +11,11 @@ import { repository } from "../rig/project.ts";
 
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
-  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "stray"],
+  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "stray", "strace"],
   ["resources", "retry"],
-  ["caller", "lift", "target", "machine", "guard", "disk-error", "minisign-key", "minisign"],
+  ["caller", "lift", "source", "target", "machine", "guard", "disk-error", "minisign-key", "minisign", "accesses"],
   ["event", "plugin", "graph", "fingerprint", "difference", "sandbox", "stat-cache", "process", "host"],
-  ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project"],
+  ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit"],
   ["code", "trust", "collect", "priority"],
   ["load"],
   ["state"],
