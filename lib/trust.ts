@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { bug, ExitCode, ImgtaskError } from "./error.ts";
 import { prehash } from "./minisign.ts";
 import { bytesOf, idOf, type LockedKey, parsePublicKey, parseSecretKey, type PublicKey, type SecretKey } from "./minisign-key.ts";
+import { putAside as putKeysAside, vouchFor } from "./private-keys.ts";
 import type { Project } from "./project.ts";
 import type { Producer, Trust } from "./record.ts";
 
@@ -62,14 +63,16 @@ class Keys implements KeyTrust {
   readonly #locked: LockedKey | undefined;
   readonly #password: string | undefined;
   readonly #builder: string | undefined;
+  readonly #state: string;
   #unlocking: Promise<void> | undefined;
   #key: SecretKey | undefined;
 
-  constructor(keys: readonly PublicKey[], locked: LockedKey | undefined, password: string | undefined, builder: string | undefined) {
+  constructor(keys: readonly PublicKey[], locked: LockedKey | undefined, password: string | undefined, builder: string | undefined, state: string) {
     this.keys = keys;
     this.#locked = locked;
     this.#password = password;
     this.#builder = builder;
+    this.#state = state;
   }
 
   get signs(): boolean {
@@ -107,6 +110,8 @@ class Keys implements KeyTrust {
   }
 
   sign(body: string): string {
+    // A private key that the result goes with is signed before it: killed in between, nothing is lost.
+    vouchFor(this.#state, this.#key!);
     const { id } = this.#key!;
     return Buffer.concat([Buffer.from("ED"), Buffer.from(id, "hex").reverse(), this.#key!.sign(statement(id, body))]).toString("base64");
   }
@@ -134,9 +139,14 @@ export function readTrust(project: Project, env: NodeJS.ProcessEnv): KeyTrust {
   }
   const keys = trustedKeys(trusted, project);
   const locked = secret === "" ? undefined : parseSecretKey((/^(?:untrusted comment:|RW[A-Za-z0-9+/=]{200,}\s*$)/.test(secret) ? secret : contentOf("IMGTASK_RESULT_KEY", secret, project)).trimEnd());
-  const trust = new Keys(keys, locked, password, builder === "" ? undefined : builder.slice(0, 200));
+  const trust = new Keys(keys, locked, password, builder === "" ? undefined : builder.slice(0, 200), project.state);
   known.set(env, trust);
   return trust;
+}
+
+/** Moves private keys that nobody trusted has signed out of the way, and tells their names. Under the lock. */
+export function putAside(project: Project, env: NodeJS.ProcessEnv): readonly string[] {
+  return putKeysAside(project.state, readTrust(project, env).keys);
 }
 
 /** What imgtask itself writes to in the state directory. */

@@ -157,6 +157,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   if (lock === undefined) return signalCode(context);
   try {
     const state = openState(project, trust);
+    const aside = trust === undefined ? [] : (await import("../trust.ts")).putAside(project, process.env);
     const loaded = await load(project, state.cache);
     const names = wanted(context, loaded);
     // Results that somebody else recorded since are not in it.
@@ -171,6 +172,9 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     reporter.on({ type: "run started", targets: order, jobs });
     if (state.records.damaged > 0) {
       reporter.on({ type: "warning", code: "IMG6001", message: `${state.records.damaged} recorded result${state.records.damaged === 1 ? "" : "s"} could not be read and will be made again`, hint: undefined });
+    }
+    if (aside.length > 0) {
+      reporter.on({ type: "warning", code: "IMG6005", message: `Private keys that no trusted key signed were put aside: ${aside.join(", ")}`, hint: "They are in .imgtask/keys/.untrusted; what needs one makes a new one" });
     }
     const { outcomes, failure } = await (audit?.auditTargets ?? schedule)(loaded, names, state, {
       budget: new Budget({ jobs, memory: options.memory, directory: project.state }),

@@ -19,7 +19,7 @@ const files = {
 const a = target("make:a", { inputs: { a: source("a.txt") }, outputs: { out: output("file", "text", { path: "artifacts/a" }) },
   run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, "made of " + readFileSync(inputs.a, "utf8")); } });
 const b = target("make:b", { inputs: { a }, outputs: { out: output("file", "text", { path: "out/b" }) },
-  run({ target, inputs, outputs, log }) { ${note} log(JSON.stringify(process.env)); writeFileSync(outputs.out, "b: " + readFileSync(inputs.a, "utf8")); } });
+  async run({ target, inputs, outputs, exec }) { ${note} await exec(["env"]); writeFileSync(outputs.out, "b: " + readFileSync(inputs.a, "utf8")); } });
 export default group("all", [a, b]);
 `,
 };
@@ -216,6 +216,54 @@ test("a run that trusts and cannot sign makes its own results anew, and stumbles
   assert.equal(made.read("out/b"), "mine");
 });
 
+test("a private key that was put there lets nobody into the next image; one that was signed is used again", { timeout: 120_000 }, async (t) => {
+  const { main } = keys(t);
+  const made = new TestProject({ "imagefile.ts": `import { keypair } from "imgtask";
+import { output, target } from "imgtask";
+import { copyFileSync } from "node:fs";
+const key = keypair("lab");
+export default target("make:image", { inputs: { key }, outputs: { out: output("file", "text", { path: "artifacts/authorized_keys" }) }, run({ inputs, outputs }) { copyFileSync(inputs.key, outputs.out); } });
+` });
+  t.after(() => made.eject());
+  const attacker = join(scratch(t), "key");
+  assert.equal(spawnSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", attacker]).status, 0);
+  const theirs = readFileSync(`${attacker}.pub`, "utf8");
+  const letIn = (): string => made.read("artifacts/authorized_keys");
+  /** Takes the results away, so that the key pair is made anew, from the key that is there. */
+  const forget = (): void => { made.rm(".imgtask/records"); made.rm("artifacts"); };
+  const plant = (): void => { forget(); made.rm(".imgtask/keys/lab"); made.write(".imgtask/keys/lab", readFileSync(attacker)); chmodSync(made.path(".imgtask/keys/lab"), 0o600); };
+  plant();
+  await run(made, {});
+  assert.equal(letIn(), theirs, "without trusted keys, the planted key is used");
+  plant();
+  assert.match((await run(made, main)).stderr, /put aside: lab/);
+  const ours = letIn();
+  assert.notEqual(ours, theirs);
+  forget();
+  assert.doesNotMatch((await run(made, main)).stderr, /put aside/);
+  assert.equal(letIn(), ours, "signed by the run that made it");
+  const signature = made.read(".imgtask/keys/.signed/lab.minisig");
+  const attacks: readonly (() => void)[] = [
+    plant,
+    () => { plant(); made.rm(".imgtask/keys/.signed"); },
+    () => { plant(); made.write(".imgtask/keys/.signed/lab.minisig", signature.replace("private key", "private kex")); },
+    () => { forget(); made.write(".imgtask/keys/lab", "no key"); },
+    () => { forget(); made.rm(".imgtask/keys/lab"); mkdirSync(made.path(".imgtask/keys/lab")); },
+  ];
+  for (const attack of attacks) {
+    attack();
+    await run(made, main);
+    assert.notEqual(letIn(), theirs, String(attack));
+  }
+  // The signed key of another name is no key of this name.
+  made.write("imagefile.ts", made.read("imagefile.ts").replaceAll(`"lab"`, `"other"`));
+  forget();
+  cpSync(made.path(".imgtask/keys/lab"), made.path(".imgtask/keys/other"));
+  cpSync(made.path(".imgtask/keys/.signed/lab.minisig"), made.path(".imgtask/keys/.signed/other.minisig"));
+  assert.match((await run(made, main)).stderr, /put aside: other/);
+  t.diagnostic(`${attacks.length + 1} planted private keys: 0 used`);
+});
+
 test("keys that cannot be used: an error that says so, before anything runs; no secret anywhere", { timeout: 240_000 }, async (t) => {
   const plain = keys(t), locked = keys(t, "hush-hush");
   const made = project(t);
@@ -237,7 +285,7 @@ test("keys that cannot be used: an error that says so, before anything runs; no 
     assert.deepEqual(made.ran(), []);
     assert.doesNotMatch(stdout + stderr, /hush/);
   }
-  // The content of the key instead of its path, with its password; recipes log all of their environment.
+  // The content of the key instead of its path, with its password; a recipe logs the environment of its commands.
   const env = { ...locked.main, IMGTASK_RESULT_KEY: secret, IMGTASK_RESULT_KEY_PASSWORD: "hush-hush" };
   const { ran, stderr } = await run(made, env, "-v");
   assert.deepEqual(ran, ["make:a", "make:b"]);

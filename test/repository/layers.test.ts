@@ -13,7 +13,7 @@ import { repository } from "../rig/project.ts";
 const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "stray", "strace"],
   ["resources", "retry"],
-  ["caller", "lift", "source", "target", "machine", "guard", "disk-error", "minisign-key", "minisign", "accesses"],
+  ["caller", "lift", "source", "target", "machine", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
   ["event", "plugin", "graph", "fingerprint", "difference", "sandbox", "stat-cache", "process", "host"],
   ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit"],
   ["code", "trust", "collect", "priority"],
