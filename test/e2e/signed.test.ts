@@ -9,7 +9,7 @@ import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readF
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { digestOf } from "../../lib/digest.ts";
-import { identityOf } from "../../lib/stat-cache.ts";
+import { StatCache } from "../../lib/stat-cache.ts";
 import { note, preamble, TestProject } from "../rig/project.ts";
 import { scratch } from "../rig/scratch.ts";
 
@@ -172,8 +172,9 @@ test("caches that others can write to are not believed", { timeout: 120_000 }, a
     chmodSync(object, 0o644);
     writeFileSync(object, poison);
     chmodSync(object, 0o444);
-    const body = JSON.stringify({ run: 1, entries: [[object, identityOf(lstatSync(object, { bigint: true })), digest, 1]] });
-    vouched.write(".imgtask/stat-cache", `${digestOf(body)}\n${body}`);
+    const cache = new StatCache(vouched.path(".imgtask/stat-cache"));
+    cache.remember(object, lstatSync(object, { bigint: true }), digest, "own");
+    cache.flush();
     vouched.rm("artifacts");
   };
   const naive = checkout(t, made);
