@@ -241,7 +241,8 @@ export class Records {
 
   #entryOf(record: Record): Entry {
     const producer = this.#trust?.producer;
-    if (producer === undefined) return { record, body: JSON.stringify(record), signature: undefined };
+    // This run's own, unsigned: not taken by a run that trusts some, and nothing to warn of.
+    if (producer === undefined) return { record, body: JSON.stringify(record), signature: undefined, ...(this.#trust === undefined ? {} : { believed: false }) };
     const body = JSON.stringify({ ...record, producer });
     return { record: JSON.parse(body) as Record, body, signature: this.#trust!.sign(body) };
   }

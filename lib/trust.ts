@@ -150,7 +150,7 @@ export function putAside(project: Project, env: NodeJS.ProcessEnv): readonly str
 }
 
 /** What imgtask itself writes to in the state directory. */
-const written = ["records", "records.new", "lock", ".gitignore", "store", "logs", "tmp", "keys"] as const;
+const written = ["records", "records.new", "lock", ".gitignore", "store", "logs", "tmp", "keys", "recipes"] as const;
 
 /**
  * Removes what others may have put into the state directory to lead imgtask's writing and removing elsewhere: links

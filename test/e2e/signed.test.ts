@@ -117,7 +117,7 @@ test("poison under main's fingerprint: taken by a run that trusts everybody, not
     const made = checkout(t, pull);
     const { ran, stderr } = await run(made, env);
     assert.deepEqual(ran, ["make:a", "make:b"]);
-    assert.match(stderr, /IMG6002.*1 result that no trusted key signed was not taken|1 result that no trusted key signed was not taken/);
+    assert.match(stderr, /IMG6002: 1 result that no trusted key signed was not taken/);
     right(made);
   }
 });
@@ -163,8 +163,9 @@ test("caches that others can write to are not believed", { timeout: 120_000 }, a
   const made = project(t);
   await run(made, main);
   // Nothing that is believed unread stands where others can write.
+  // What stands in "recipes" is only shown, by why.
   const names = readdirSync(made.path(".imgtask")).sort();
-  assert.deepEqual(names.filter((name) => ![".gitignore", "lock", "logs", "records", "store", "tmp"].includes(name)), []);
+  assert.deepEqual(names.filter((name) => ![".gitignore", "lock", "logs", "recipes", "records", "store", "tmp"].includes(name)), []);
   const digest = digestOf("made of right");
   /** Other bytes in place of a signed object, and a stat cache that vouches for them. */
   const attack = (vouched: TestProject): void => {
