@@ -2,6 +2,8 @@
  * The command `why`: what a run would do with one target and because of what, and how it went last time.
  * @module
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Digest } from "../digest.ts";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import type { Reason } from "../event.ts";
@@ -9,6 +11,7 @@ import { explain, type Explanation } from "../explain.ts";
 import { select } from "../graph.ts";
 import { makePlan } from "../plan.ts";
 import type { CodeChange } from "../recipe-change.ts";
+import type { RecipeSheet } from "../recipe-sheet.ts";
 import { shownPath } from "../report/error.ts";
 import { entryData } from "../report/plan.ts";
 import { why as whyText, whyData, whyGroup, type WhyOptions } from "../report/why.ts";
@@ -64,8 +67,25 @@ async function changesOf(explanation: Explanation, { state, loaded }: Engine): P
       const before = readSheet(state.project.state, reason.from as Digest);
       // What has not run yet has no sheet on disk.
       const now = readSheet(state.project.state, reason.to as Digest) ?? (declaration !== undefined && reason.to === loaded.recipeDigest(declaration) ? await loaded.recipeSheet?.(declaration) : undefined);
-      if (before !== undefined && now !== undefined) changes.set(reason, await codeChanges(before, now));
+      if (before === undefined || now === undefined) continue;
+      const found = await codeChanges(before, now);
+      const current = declaration !== undefined && reason.to === loaded.recipeDigest(declaration);
+      changes.set(reason, current ? found.map((change) => inFile(change, now, state.project.directory)) : found);
     }
   }
   return changes;
+}
+
+/** A change with the line at which it stands in the file: sheets are without comments and layout. */
+function inFile(change: CodeChange, sheet: RecipeSheet, project: string): CodeChange {
+  const [first] = change.added;
+  const start = sheet.find(({ file, name }) => file === change.file && name === change.name)?.line;
+  if (first === undefined || start === undefined) return change;
+  try {
+    const lines = readFileSync(join(project, change.file), "utf8").split("\n");
+    const at = lines.findIndex((text, index) => index >= start - 1 && text.trim().startsWith(first.trim()));
+    return at < 0 ? change : { ...change, line: at + 1 };
+  } catch {
+    return change;
+  }
 }

@@ -90,10 +90,13 @@ function behindBriefly(target: string, { ran }: Telling): readonly string[] {
 }
 
 function codeLines({ file, name, line, removed, added }: CodeChange, paint: Paint): readonly string[] {
+  // What all lines are indented by says nothing here.
+  const indent = Math.min(...[...removed, ...added].filter((text) => text.trim() !== "").map((text) => /^\s*/.exec(text)![0].length));
+  const told = (text: string): string => text.slice(indent).split("\t").map(printable).join("  ");
   return [
     paint("dim", `  ${printable(file)}:${line}${name === "" ? "" : ` in ${printable(name)}`}`),
-    ...removed.map((text) => paint("red", `  - ${text.split("\t").map(printable).join("  ")}`)),
-    ...added.map((text) => paint("green", `  + ${text.split("\t").map(printable).join("  ")}`)),
+    ...removed.map((text) => paint("red", `  - ${told(text)}`)),
+    ...added.map((text) => paint("green", `  + ${told(text)}`)),
   ];
 }
 
@@ -222,7 +225,10 @@ const colors = /\u001b\[\d+m/g;
 /** Cuts a line that may hold colours. */
 function cutLine(line: string, columns: number): string {
   const bare = line.replace(colors, "");
-  return width(bare) <= columns ? line : cut(bare, columns);
+  if (width(bare) <= columns) return line;
+  const [start, end] = [line.match(colors)?.[0], line.match(colors)?.at(-1)];
+  // A line of one colour keeps it.
+  return line.trimStart().startsWith("\u001b") && line.match(colors)!.length === 2 ? `${start!}${cut(bare, columns)}${end!}` : cut(bare, columns);
 }
 
 /** The verdict on one target with all its reasons, with a newline at the end. */

@@ -200,17 +200,31 @@ test("what would run for a reason of its own is stale, whatever comes from upstr
   assert.match(plan, /make:two\s+stale: output out path/);
 });
 
-test("the recipe", async (t) => {
+test("the recipe, with the lines that changed and where they stand, before the run and after it", async (t) => {
   const subject = new Subject(t);
+  subject.made.write("helper.ts", `/** A comment. */\n\nexport function shout(text: string): string {\n  // Aloud.\n  const loud = text + "!";\n  return loud;\n}\n`);
+  subject.edit("const probe", `import { shout } from "./helper.ts";\nconst probe`);
+  subject.edit("toUpperCase()", "toUpperCase() + shout('a')");
   await subject.imgtask("run");
-  subject.edit(".toUpperCase()", ".toLowerCase()");
-  const [reason] = (await subject.why("make:one")).reasons;
+  subject.made.write("helper.ts", subject.made.read("helper.ts").replace('"!"', '"?"'));
+  const expected = [{ file: "helper.ts", name: "shout", line: 5, removed: ['const loud = text + "!";'], added: ['const loud = text + "?";'] }];
+  const trimmed = (reason: Reason | undefined): unknown => {
+    const { changes } = reason as unknown as { changes: readonly { removed: readonly string[]; added: readonly string[] }[] };
+    return changes.map((change) => ({ ...change, removed: change.removed.map((line) => line.trim()), added: change.added.map((line) => line.trim()) }));
+  };
+  const lines = '  recipe changed (imagefile)\n    helper.ts:5 in shout\n    - const loud = text + "!";\n    + const loud = text + "?";\n';
+  const [reason, ...others] = (await subject.why("make:one")).reasons;
+  assert.deepEqual(others, []);
   assert.ok(reason?.type === "recipe");
   assert.match(reason.from!, digest);
   assert.match(reason.to!, digest);
   assert.notEqual(reason.from, reason.to);
-  await subject.imgtask("run");
-  assert.deepEqual((await subject.why("make:one")).last?.reasons, [reason]);
+  assert.deepEqual(trimmed(reason), expected);
+  const text = await subject.imgtask("why", "make:one");
+  assert.ok(text.includes(lines), text);
+  assert.match(await subject.imgtask("run"), /\[make:one\] started: recipe changed/);
+  assert.deepEqual(trimmed((await subject.why("make:one")).last?.reasons[0]), expected);
+  assert.ok((await subject.imgtask("why", "make:one")).includes(lines));
 });
 
 test("forced, damaged in the store, restored, and an earlier result that fits", { timeout: 120_000 }, async (t) => {
