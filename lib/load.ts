@@ -47,12 +47,19 @@ const settings = ["tsconfig.json", "package.json", "package-lock.json", "deno.js
  */
 export async function load(project: Project, cache: StatCache, options: { readonly snapshot?: boolean; readonly write?: boolean } = {}): Promise<Loaded> {
   const file = join(project.caches, "snapshot");
+  const began = Date.now();
   const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env);
   if (kept !== undefined) {
     const graph = buildGraph(kept.evaluation.declarations);
     let targets: Promise<Map<string, Registered>> | undefined;
     return loaded(kept.evaluation, kept, graph, async (name) => {
-      targets ??= evaluate(project).then(({ registered }) => new Map(registered.map((one) => [one.declaration.name, one])));
+      targets ??= evaluate(project).then(({ registered }) => {
+        // The recipes that were just read must be those whose digests the snapshot has.
+        if (editedSince(kept.files.keys(), began)) {
+          throw new ImgtaskError("IMG2026", "The imagefile, or what it reads, was edited while it was being read", { hint: "Run again", exitCode: ExitCode.temporary });
+        }
+        return new Map(registered.map((one) => [one.declaration.name, one]));
+      });
       const one = (await targets).get(name);
       const expected = graph.get(name)!.declaration;
       if (one === undefined || meaning(one.declaration) !== meaning(expected)) {
@@ -66,7 +73,6 @@ export async function load(project: Project, cache: StatCache, options: { readon
       return one;
     });
   }
-  const began = Date.now();
   const { registered, default: named, watched } = await evaluate(project);
   const environment = watched.environment();
   const declarations = registered.map((one) => one.declaration);
@@ -97,7 +103,7 @@ export async function load(project: Project, cache: StatCache, options: { readon
     const seen = canonicalJson({ environment, read: read.map(([path, content]) => [nameIn(project, path), content ?? null]), listed });
     const all = digestOf(`${digestClosure(project.imagefile, { files: [...new Set([...whole, ...code.files, ...code.packages])] }, digest)}\n${seen}`);
     // Edited since it was evaluated: what ran may not be what was read. Such a digest never comes again.
-    edited = code.files.some((path) => statSync(path).ctimeMs >= began - clockSlack);
+    edited = editedSince(code.files, began);
     Object.assign(recipes, keyed(new Map([...code.recipes].map(([name, one]) => [name, edited ? digestOf(randomUUID()) : (one.digest ?? all)]))));
     if (options.write !== false) {
       for (const one of code.recipes.values()) writeSheet(project.state, one.digest ?? all, one.digest === undefined ? code.whole : one.sheet);
@@ -123,6 +129,11 @@ function keyed(digests: ReadonlyMap<string, Digest>): Readonly<Record<string, Di
   for (const digest of digests.values()) counts.set(digest, (counts.get(digest) ?? 0) + 1);
   const usual = [...counts].reduce<readonly [Digest | undefined, number]>((most, one) => (one[1] > most[1] ? one : most), [undefined, 0])[0];
   return Object.fromEntries([...(usual === undefined ? [] : [["", usual] as const]), ...[...digests].filter(([, digest]) => digest !== usual)]);
+}
+
+/** Whether one of some files was written, replaced or removed since a moment, or so shortly before that it cannot be told. */
+function editedSince(files: Iterable<string>, moment: number): boolean {
+  return [...files].some((path) => (statSync(path, { throwIfNoEntry: false })?.ctimeMs ?? 0) >= moment - clockSlack);
 }
 
 /** A name for a path that is the same in every checkout. */

@@ -19,7 +19,7 @@ import { run as runCommand, searchPath, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
-import { Witness } from "./witness.ts";
+import { sameFiles, Witness } from "./witness.ts";
 import type { Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
 
 /** Logs kept of one target. */
@@ -78,16 +78,6 @@ export function openLog(state: State, target: string): { readonly fd: number; re
   rmSync(latest, { force: true });
   symlinkSync(`${stamp}.log`, latest);
   return { fd, path };
-}
-
-/**
- * Whether two witnesses saw the same files in the same state. Directories do not count: of them the names do, which
- * the fingerprint holds. Nor does ctime, which moves when a recipe makes links to what it reads.
- */
-function sameFiles(one: Witness, other: Witness): boolean {
-  const states = ({ facts }: Witness): string =>
-    facts.flatMap(({ path, seen, directory }) => (directory === true ? [] : [`${path}\0${typeof seen === "object" ? seen.slice(0, 4).join(" ") : String(seen)}`])).join("\0");
-  return states(one) === states(other);
 }
 
 let serial = 0;

@@ -21,6 +21,9 @@ export interface Fact {
 /** Changes whenever a file's content, mode, or, of a directory, the names in it could have. Times in milliseconds. */
 export type Identity = readonly [dev: number, ino: number, size: number, mtimeMs: number, ctimeMs: number];
 
+/** Where the ctime stands in an identity: the last part. */
+const ctimeAt = 4;
+
 /** The type bits of a mode. */
 export type FileType = number;
 
@@ -92,4 +95,23 @@ export class Witness {
   #doubt(stat: BigIntStats): void {
     if (isRacy(stat)) this.#sure = false;
   }
+}
+
+/**
+ * Whether two witnesses saw the same files in the same state. Directories do not count: of them the names do, which
+ * the fingerprint holds. A ctime that moved alone tells of a file that was moved away and back, or of new links to it,
+ * as recipes make them of what they read; then there are several.
+ */
+export function sameFiles(one: Witness, other: Witness): boolean {
+  const files = ({ facts }: Witness): readonly Fact[] => facts.filter(({ directory }) => directory !== true);
+  const before = files(one), after = files(other);
+  return before.length === after.length && before.every((fact, index) => sameFile(fact, after[index]!));
+}
+
+function sameFile(one: Fact, other: Fact): boolean {
+  if (one.path !== other.path) return false;
+  if (typeof one.seen !== "object" || typeof other.seen !== "object") return one.seen === other.seen;
+  const now = other.seen;
+  const differs = one.seen.findIndex((part, index) => part !== now[index]);
+  return differs < 0 || (differs === ctimeAt && (statOf(one.path, one.follow)?.nlink ?? 0n) > 1n);
 }

@@ -15,12 +15,12 @@ const processes = 8, rounds = 50, stopped = 60_000;
 const names = ["make:1", "make:2", "make:3"];
 
 /** Each recipe says in one line each when it begins and when it ends; short appends do not mix. */
-const imagefile = `${preamble}const say = (what) => appendFileSync(process.env.MARKS, what + " " + process.pid + "\\n");
+const imagefile = `${preamble}const say = (what) => appendFileSync(fromOutside("MARKS"), what + " " + process.pid + "\\n");
 const one = (i, before) => target("make:" + i, {
   inputs: { seed: source("seed"), before }, outputs: { out: output("file", "x", { path: "artifacts/" + i }) },
   async run({ target, inputs, outputs, exec }) {
     say("begin " + target);
-    await exec(["sh", "-c", 'cat "$1" >"$2"', "sh", inputs.seed, outputs.out], { env: { MARK: process.env.MARK } });
+    await exec(["sh", "-c", 'cat "$1" >"$2"', "sh", inputs.seed, outputs.out], { env: { MARK: fromOutside("MARK") } });
     writeFileSync(outputs.out, readFileSync(outputs.out, "utf8") + inputs.before.map((path) => readFileSync(path, "utf8")).join(""));
     say("end " + target);
   },
