@@ -60,6 +60,8 @@ function walk(declaration: Declaration, resolution: Resolution, write: (key: str
     const value = resolution.env[name];
     write(`environment ${name}`, value === undefined ? "unset" : createHash("sha256").update(`${name}=${value}`).digest("hex"));
   }
+  // Where it is, and the version that somebody gave it: not even a digest of the value.
+  for (const [name, ref] of Object.entries(declaration.secrets ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) write(`secret ${name}`, canonicalJson(ref));
   for (const name of Object.keys(resolution.tools).sort()) write(`tool ${name}`, resolution.tools[name]!);
   for (const name of Object.keys(declaration.outputs).sort()) write(`output ${name}`, canonicalJson(declaration.outputs[name]));
 }

@@ -77,6 +77,10 @@ export async function load(project: Project, cache: StatCache, options: { readon
   const environment = watched.environment();
   const declarations = registered.map((one) => one.declaration);
   const graph = buildGraph(declarations);
+  if (declarations.some(({ secrets }) => secrets !== undefined)) {
+    const { refuseDeclared } = await import("./secret-value.ts");
+    refuseDeclared(declarations, project.directory, { environment: Object.keys(environment), files: watched.files() });
+  }
   const digest = (path: string): Digest => cachedDigest(path, cache)!;
   const files = new Set<string>();
   const recipes: Record<string, Digest> = {};

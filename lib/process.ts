@@ -5,12 +5,20 @@
  */
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { delimiter, join, resolve as resolvePath } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ImgtaskError } from "./error.ts";
 import { guardGroup } from "./guard.ts";
 import type { Argv, ExecOptions, ExecResult } from "./target.ts";
+
+/** Takes what a command prints, and cleans it on the way to the log. */
+export interface Sink {
+  push(chunk: Buffer | string): void;
+  /** Nothing more comes. */
+  end(): void;
+}
 
 /** Where a command runs and what it may see. */
 export interface Place {
@@ -19,6 +27,8 @@ export interface Place {
   /** Open file that receives standard error, and standard output unless it goes elsewhere. */
   readonly logFd: number;
   readonly signal: AbortSignal;
+  /** Makes what stands between a stream of the command and the log. @default nothing: the command writes there itself */
+  readonly sink?: (() => Sink) | undefined;
 }
 
 /** Milliseconds between SIGTERM and SIGKILL for a process group that is to end. */
@@ -171,7 +181,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   const started = Date.now();
   let group: Group;
   try {
-    const stdio: readonly StdioElement[] = [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? place.logFd), place.logFd];
+    const stdio: readonly StdioElement[] = [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? (place.sink === undefined ? place.logFd : "pipe")), place.sink === undefined ? place.logFd : "pipe"];
     group = startGroup(file, argv.slice(1), { cwd, env, stdio }, place.signal);
   } catch (error) {
     // Among others E2BIG, which is thrown at once.
@@ -179,6 +189,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${(error as Error).message}`, { cause: error });
   }
   const { child } = group;
+  const drained = place.sink === undefined ? () => {} : drain(stdout === "log" ? [child.stdout, child.stderr] : [child.stderr], place.sink);
   const chunks: Buffer[] = [];
   let size = 0;
   let timedOut = false;
@@ -190,7 +201,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   try {
     const code = await new Promise<number>((resolve, reject) => {
       child.once("error", reject);
-      child.stdout?.on("data", (chunk: Buffer) => {
+      if (stdout === "capture") child.stdout?.on("data", (chunk: Buffer) => {
         size += chunk.length;
         if (size <= captureLimit) chunks.push(chunk);
         else if (!overflow) {
@@ -205,6 +216,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
       child.once("close", (exit, signal) => resolve(exit ?? 128 + (signal === "SIGKILL" ? 9 : signal === "SIGTERM" ? 15 : 1)));
     });
     await group.gone;
+    drained();
     if (place.signal.aborted) throw interrupted(argv[0]);
     const again = replay(argv, cwd, options.env);
     if (timedOut) {
@@ -230,6 +242,26 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
     clearTimeout(timer);
     if (outFd !== undefined) closeSync(outFd);
   }
+}
+
+/** Leads streams to the log through sinks of their own; call the result when they are at their end. It throws what writing threw. */
+export function drain(streams: readonly (Readable | null)[], sink: () => Sink): () => void {
+  let failure: unknown;
+  const sinks = streams.map((stream) => {
+    const one = sink();
+    stream?.on("data", (chunk: Buffer | string) => {
+      try {
+        one.push(chunk);
+      } catch (error) {
+        failure ??= error;
+      }
+    });
+    return one;
+  });
+  return () => {
+    for (const one of sinks) one.end();
+    if (failure !== undefined) throw failure as Error;
+  };
 }
 
 function interrupted(name: string): ImgtaskError {

@@ -15,7 +15,8 @@ import type { Reason } from "./event.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
 import { guardStrays } from "./guard.ts";
 import { commandsDirectory } from "./project.ts";
-import { run as runCommand, searchPath, startGroup, which } from "./process.ts";
+import type { Hush } from "./hush.ts";
+import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
@@ -91,11 +92,12 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   const directory = `${commandsDirectory(state.project)}${serial++}`;
   guardStrays(commandsDirectory(state.project));
   let keep = false;
+  const hush = declaration.secrets === undefined ? undefined : (await import("./hush.ts")).hushFor(declaration, state.project.directory, log.fd);
   for (const part of ["out", "tmp", "in"]) mkdirSync(join(directory, part), { recursive: true, mode: 0o700 });
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const watch = options.audit?.auditor.watch(resolution.env);
-    const { context, given } = await makeContext(options, directory, outputs, log.fd, watch?.env ?? resolution.env);
+    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? resolution.env, hush });
     const code = options.audit?.codeOf(declaration);
     options.part?.("recipe");
     watch?.begin();
@@ -110,6 +112,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
       if (judgement.undeclared.length > 0) throw undeclared(declaration, judgement);
     }
     options.part?.("store");
+    for (const [name, path] of Object.entries(hush === undefined ? {} : outputs)) await hush!.output(name, path);
     const stored: { [name: string]: StoredOutput } = {};
     for (const name of Object.keys(declaration.outputs)) stored[name] = await storeOutput(declaration, name, outputs[name]!, started, state);
     const record: Record = {
@@ -135,8 +138,9 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     return { record, edited, inputs };
   } catch (error) {
     // What a failed recipe left is there to look at until the next run, and for its commands to be run again.
-    keep = options.keep?.(error) ?? !options.signal.aborted;
-    throw error;
+    // With secrets in it, nothing of it stays.
+    keep = hush === undefined && (options.keep?.(error) ?? !options.signal.aborted);
+    throw hush === undefined ? error : hush.error(error);
   } finally {
     if (!keep) await rm(directory, { recursive: true, force: true }).catch(() => {
       // Files of subordinate ids; removed at the start of the next run.
@@ -243,7 +247,7 @@ function baseEnvironment(options: RunOptions, tmp: string): NodeJS.ProcessEnv {
   return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
 }
 
-async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number, seen: Resolution["env"]): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
+async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
   const { registered, state, signal } = options;
   const { declaration } = registered;
   const tmp = join(directory, "tmp");
@@ -258,27 +262,30 @@ async function makeContext(options: RunOptions, directory: string, outputs: { [n
       paths.set(key, await state.store.expose(digest, options.formOf(input.target, input.output), join(directory, "in", String(index++))));
     }
   }
+  const { hush } = seen;
   const log = (line: string): void => {
-    writeSync(logFd, `${line}\n`);
+    writeSync(logFd, `${hush === undefined ? line : hush.text(line)}\n`);
   };
-  const place = { cwd: tmp, env, logFd, signal };
+  const place = { cwd: tmp, env, logFd, signal, sink: hush?.sink };
   const context = {
     target: declaration.name,
     inputs: resolveInputs(registered, paths),
     params: fill(declaration.params, paths),
-    env: seen,
+    env: seen.env,
+    secrets: hush?.values ?? {},
     outputs,
     tmp,
     project: state.project.directory,
     epoch: state.epoch,
     signal,
-    exec: (argv: Argv, execOptions: ExecOptions = {}) => {
+    exec: async (argv: Argv, execOptions: ExecOptions = {}) => {
+      hush?.argv(argv);
       log(`$ ${argv.join(" ")}`);
       return runCommand(argv, place, execOptions);
     },
-    $: declaration.module === undefined ? await shell(tmp, env, logFd, signal) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
+    $: declaration.module === undefined ? await shell(place, hush) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
     log,
-    progress: options.progress,
+    progress: hush === undefined ? options.progress : (text: string) => options.progress(hush.text(text)),
   };
   return { context: Object.freeze(context) as unknown as RunContext, given: paths };
 }
@@ -299,38 +306,32 @@ function fill(value: unknown, paths: ReadonlyMap<string, string | readonly strin
 }
 
 /** zx's `$` for the user's own recipes. Loaded only when one runs. */
-async function shell(cwd: string, env: NodeJS.ProcessEnv, logFd: number, signal: AbortSignal): Promise<RunContext["$"]> {
+async function shell({ cwd, env, logFd, signal, sink }: Place, hush: Hush | undefined): Promise<RunContext["$"]> {
   const { $ } = await import("zx/core");
   const bash = which("bash", searchPath(env)) ?? "bash";
   return async (pieces, ...args) => {
     if (signal.aborted) throw new ImgtaskError("IMG3004", "A shell command was not begun because the run was ended", { exitCode: 130 });
+    hush?.argv([...pieces, ...args]);
     let gone: Promise<void> = Promise.resolve();
-    let full: unknown;
     // zx's own way to start and end commands knows no group that outlives its leader.
     const start = (command: string, _arguments: readonly string[], options: SpawnOptions): ChildProcess => {
       const group = startGroup(bash, ["-c", command], { ...options, stdio: ["ignore", "pipe", "pipe"], shell: false }, signal);
       gone = group.gone;
       return group.child;
     };
-    const bound = $({ cwd, env, quiet: true, verbose: false, shell: bash, prefix: "set -euo pipefail;", stdio: ["ignore", "pipe", "pipe"], spawn: start as unknown as typeof spawn });
+    const bound = $({ cwd, env: env as NodeJS.ProcessEnv, quiet: true, verbose: false, shell: bash, prefix: "set -euo pipefail;", stdio: ["ignore", "pipe", "pipe"], spawn: start as unknown as typeof spawn });
     const running = bound(pieces, ...(args as never[]));
-    for (const stream of [running.stdout, running.stderr]) {
-      stream.on("data", (chunk: Buffer | string) => {
-        try {
-          writeSync(logFd, String(chunk));
-        } catch (error) {
-          full ??= error;
-        }
-      });
-    }
+    const direct = (): Sink => ({ push: (chunk) => void writeSync(logFd, String(chunk)), end: () => {} });
+    const written = drain([running.stdout, running.stderr], sink ?? direct);
     try {
       const finished = await running;
       await gone;
-      if (full !== undefined) throw full as Error;
+      written();
       return finished;
     } catch (error) {
       await gone;
-      if (error === full) throw error;
+      // A log that cannot be written to is the error, whatever came of the command.
+      written();
       if (signal.aborted) throw new ImgtaskError("IMG3004", "A shell command was ended because the run was", { exitCode: 130, cause: error });
       const { exitCode, stderr } = error as { exitCode?: number | null; stderr?: string };
       const last = (stderr ?? "").trim().split("\n").at(-1) ?? "";

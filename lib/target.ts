@@ -18,6 +18,7 @@ import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import { type Demand, demandOf, type Resources } from "./resources.ts";
 import { checkPatience, type Retries } from "./retry.ts";
+import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
 import type { Requirement } from "./tool.ts";
 
 export type { InputRef, Json } from "./lift.ts";
@@ -91,7 +92,7 @@ export interface ExecResult {
 export type Argv = readonly [string, ...string[]];
 
 /** What a recipe is given. Everything else it could reach is refused or not tracked, so it should not reach it. */
-export interface RunContext<I = Record<string, never>, P = Json, O = Outputs> {
+export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S = {}> {
   /** Name of the target, `kind:name`. */
   readonly target: string;
   /** Paths of the inputs. Read only. */
@@ -100,6 +101,8 @@ export interface RunContext<I = Record<string, never>, P = Json, O = Outputs> {
   readonly params: Resolved<P>;
   /** The declared environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Values of the declared secrets. Give them to commands by `env` or `input` of `exec()`, never in a command line. */
+  readonly secrets: { readonly [K in keyof S]: string };
   /** Paths where the outputs must be made. Their parent directory exists, they themselves do not. */
   readonly outputs: { readonly [K in keyof O]: string };
   /** An empty directory of this run's own, removed afterwards. */
@@ -121,7 +124,7 @@ export interface RunContext<I = Record<string, never>, P = Json, O = Outputs> {
 }
 
 /** What `target()` takes. */
-export interface TargetSpec<I extends Inputs, P extends Params, O extends Outputs> {
+export interface TargetSpec<I extends Inputs, P extends Params, O extends Outputs, S extends Secrets = {}> {
   /** One line for `imgtask list`. */
   readonly description?: string;
   /** What it reads. @default {} */
@@ -130,6 +133,11 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   readonly params?: P;
   /** Names of environment variables the recipe may read; their values are part of the fingerprint. @default [] */
   readonly env?: readonly string[];
+  /**
+   * Values that only the recipe gets: they enter no fingerprint, log, record or output. Where they are and their
+   * `version` are part of the fingerprint. @default {}
+   */
+  readonly secrets?: S;
   /** What it needs from the host. @default [] */
   readonly tools?: readonly Requirement[];
   /** What it makes. */
@@ -151,7 +159,7 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
-  readonly run: (context: RunContext<I, P, O>) => Promise<void> | void;
+  readonly run: (context: RunContext<I, P, O, S>) => Promise<void> | void;
 }
 
 /** A declared target. A frozen value: what it holds are names, not content. */
@@ -173,6 +181,8 @@ export interface Declaration {
   /** The parameters, with `{ "$input": key }` where a handle stood. */
   readonly params: Json;
   readonly env: readonly string[];
+  /** Where secrets are, by the recipe's names for them. */
+  readonly secrets?: Readonly<Record<string, SecretRef>>;
   readonly tools: readonly Requirement[];
   readonly outputs: Readonly<Record<string, OutputSpec>>;
   readonly platform?: string;
@@ -274,7 +284,8 @@ export function target<
   const O extends Outputs,
   const I extends Inputs = {},
   const P extends Params = {},
->(name: Name, spec: TargetSpec<I, P, O>): Target<Name, O> {
+  const S extends Secrets = {},
+>(name: Name, spec: TargetSpec<I, P, O, S>): Target<Name, O> {
   const frames = callerFrames();
   const location = frames[0];
   checkName(name, location);
@@ -300,6 +311,7 @@ export function target<
     inputs: found,
     params,
     env: [...(spec.env ?? [])].sort(),
+    ...(Object.keys(spec.secrets ?? {}).length === 0 ? {} : { secrets: secretRefs(spec.secrets!) }),
     tools: spec.tools ?? [],
     outputs,
     ...(spec.platform === undefined ? {} : { platform: spec.platform }),

@@ -169,6 +169,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     await removeLeftovers(state);
     const jobs = options.jobs ?? usableCores();
     const order = closure(loaded.graph, names).filter((name) => loaded.graph.get(name)!.declaration.kind !== "group");
+    if (order.some((name) => loaded.graph.get(name)!.declaration.secrets !== undefined)) (await import("./hide.ts")).hideSecrets();
     reporter.on({ type: "run started", targets: order, jobs });
     if (state.records.damaged > 0) {
       reporter.on({ type: "warning", code: "IMG6001", message: `${state.records.damaged} recorded result${state.records.damaged === 1 ? "" : "s"} could not be read and will be made again`, hint: undefined });

@@ -11,11 +11,11 @@ import { repository } from "../rig/project.ts";
 
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
-  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "stray", "strace"],
+  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "stray", "strace", "redact"],
   ["resources", "retry"],
-  ["caller", "lift", "source", "target", "machine", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
+  ["caller", "lift", "source", "secret", "target", "machine", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
   ["event", "plugin", "graph", "fingerprint", "difference", "sandbox", "stat-cache", "process", "host"],
-  ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit"],
+  ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit", "secret-value", "hush"],
   ["code", "trust", "collect", "priority"],
   ["load"],
   ["state"],

@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, output, publish, rootfs, source, target, test, verify,
+  type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, output, publish, rootfs, secret, source, target, test, verify,
 } from "../../plugins/mod.ts";
 import { debian } from "../../distros/debian.ts";
 
@@ -92,6 +92,20 @@ export type OwnTree = Expect<Equal<typeof own.outputs.tree, Artifact<"report tre
 target("bad", { inputs: { a: own.outputs.imgae }, outputs: { out: "file" }, run() {} });
 // @ts-expect-error a function is no parameter
 target("bad2", { params: { f: () => 1 }, outputs: { out: "file" }, run() {} });
+// Secrets: their names are known, their values are strings.
+target("secretive", {
+  secrets: { token: secret.env("TOKEN", { version: "2" }), key: secret.file("key.pem") },
+  outputs: { out: "file" },
+  run({ secrets, env }) {
+    type Names = Expect<Equal<keyof typeof secrets, "token" | "key">>;
+    type Value = Expect<Equal<typeof secrets.token, string>>;
+    // @ts-expect-error no such secret
+    void secrets.tokn;
+    return undefined as unknown as Names & Value & typeof env & void;
+  },
+});
+// @ts-expect-error a secret is a handle, never a value
+target("bad7", { secrets: { token: "hunter2" }, outputs: { out: "file" }, run() {} });
 // What it takes, and how long it may take.
 target("takes", {
   outputs: { out: "file" },
