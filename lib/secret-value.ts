@@ -55,7 +55,7 @@ export function secretValues(declaration: Declaration, project: string): Readonl
  * So is a digest of what the imagefile reads while it is evaluated.
  *
  * @param read what it read.
- * @throws {ImgtaskError} IMG2031
+ * @throws {ImgtaskError} IMG2036
  */
 export function refuseDeclared(declarations: readonly Declaration[], project: string, read: { readonly environment: readonly string[]; readonly files: readonly string[] }): void {
   const refs = declarations.flatMap(({ secrets }) => Object.values(secrets ?? {}));
@@ -71,7 +71,7 @@ export function refuseDeclared(declarations: readonly Declaration[], project: st
   }
   const early = refs.find(({ from, name }) => (from === "environment" ? read.environment.includes(name) : read.files.includes(resolve(project, name))));
   if (early !== undefined) {
-    throw new ImgtaskError("IMG2031", "The imagefile reads a secret while it is evaluated", {
+    throw new ImgtaskError("IMG2036", "The imagefile reads a secret while it is evaluated", {
       expected: `${placeOf(early)} read by recipes only, which get it as a secret`,
       hint: "What is read meanwhile is part of fingerprints. Use `secrets` of the recipe's context",
       exitCode: ExitCode.usage,
@@ -81,7 +81,7 @@ export function refuseDeclared(declarations: readonly Declaration[], project: st
   for (const declaration of declarations) {
     const twice = declaration.env.find((name) => variables.has(name));
     if (twice === undefined && !secretive.isIn(Buffer.from(JSON.stringify({ ...declaration, secrets: undefined })))) continue;
-    throw new ImgtaskError("IMG2031", `The declaration of "${declaration.name}" holds a secret`, {
+    throw new ImgtaskError("IMG2036", `The declaration of "${declaration.name}" holds a secret`, {
       expected: "secrets that are named in `secrets` and nowhere else",
       found: twice === undefined ? "the value of a secret among its options" : `variable "${twice}" in env, whose digest is kept`,
       hint: "Give it to the recipe by `secrets: { token: secret.env(…) }`",

@@ -44,7 +44,7 @@ function make(from: SecretRef["from"], name: string, options: SecretOptions): Se
   const good = typeof name === "string" && (from === "file" ? name !== "" && !name.includes("\0") : /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
   const location = good ? undefined : callerLocation();
   if (!good) {
-    throw new ImgtaskError("IMG2030", `Bad ${from === "file" ? "path" : "name"} of a secret: ${JSON.stringify(name)}`, {
+    throw new ImgtaskError("IMG2035", `Bad ${from === "file" ? "path" : "name"} of a secret: ${JSON.stringify(name)}`, {
       expected: from === "file" ? "the path of a file" : "the name of an environment variable",
       exitCode: ExitCode.usage,
       ...(location === undefined ? {} : { location }),

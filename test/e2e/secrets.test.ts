@@ -194,7 +194,7 @@ test("a secret in what is declared is refused before anything is written", async
     const one = new TestProject({ key: `${value}\n`, "imagefile.ts": `import { secret, target } from "imgtask";\n${code}\n` });
     t.after(() => one.eject());
     const { code: exit, stderr } = await one.start(["run", "t:a"], { env: { S: value } }).finished;
-    assert.match(stderr, /IMG2031/, code);
+    assert.match(stderr, /IMG2036/, code);
     assert.equal(exit, 2);
     assert.equal(one.exists(".imgtask/snapshot"), false);
   }
