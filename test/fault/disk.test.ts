@@ -141,4 +141,4 @@ async function smallDisks(t: TestContext, title: string, count: number, roomy: s
 const roomy = "size=64m,nr_inodes=10000";
 
 test(`${points.sizes} small disks`, { timeout: 900_000 }, (t) => smallDisks(t, "small disks", points.sizes, roomy, ({ bytes }, point) => `size=${bytes + point * 4096}`));
-test(`${points.inodes} disks with few inodes`, { timeout: 600_000 }, (t) => smallDisks(t, "few inodes", points.inodes, roomy, ({ inodes }, point) => `nr_inodes=${inodes + point * 3}`));
+test(`${points.inodes} disks with few inodes`, { timeout: 600_000 }, (t) => smallDisks(t, "few inodes", points.inodes, roomy, ({ inodes }, point) => `nr_inodes=${inodes + point * 6}`));
