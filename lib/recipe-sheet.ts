@@ -53,10 +53,10 @@ export function readSheet(state: string, digest: Digest): RecipeSheet | undefine
 }
 
 /** Removes the sheets whose digests are not among those to keep. */
-export function collectSheets(state: string, keep: ReadonlySet<Digest>): void {
+export function collectSheets(state: string, keep: ReadonlySet<string>): void {
   try {
     for (const name of readdirSync(directoryOf(state))) {
-      if (!keep.has(name.replace(/\.json$/, "") as Digest)) rmSync(join(directoryOf(state), name), { force: true });
+      if (!keep.has(name.replace(/\.json$/, ""))) rmSync(join(directoryOf(state), name), { force: true });
     }
   } catch {
     // No sheets, or nothing that could be removed now.

@@ -1,4 +1,4 @@
-// Runs the tests of suites with node's own runner: `node test/run.mjs [unit|e2e|fault|fresh|long|FILE…]`;
+// Runs the tests of suites with node's own runner: `node test/run.mjs [unit|e2e|fault|mutation|fresh|long|FILE…]`;
 // default: $IMGTASK_TEST_SUITES (names with commas between), otherwise unit and e2e.
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
@@ -19,6 +19,7 @@ const suites = {
   unit: ["test/lib", "test/plugins", "test/distros", "test/contract", "test/types", "test/repository"],
   e2e: ["test/e2e"],
   fault: ["test/fault"],
+  mutation: ["test/mutation"],
   fresh: ["test/fresh"],
   long: ["test/long"],
 };

@@ -198,9 +198,13 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     for (const name of order) counts[outcomes.get(name)!]++;
     if (counts.done > 0) {
       state.records.compact();
-      const newest = [...state.records.all()].filter((record) => state.records.latest(record.target) === record);
+      const records = [...state.records.all()];
+      const newest = records.filter((record) => state.records.latest(record.target) === record);
       const { collect } = await import("../collect.ts");
       await collect(state.store, new Set(newest.flatMap(({ outputs }) => Object.values(outputs).map(({ digest }) => digest))), storeLimit());
+      const { collectSheets } = await import("../recipe-sheet.ts");
+      const recorded = records.flatMap(({ manifest }) => manifest.flatMap(([key, value]) => (key.startsWith("recipe ") ? [value] : [])));
+      collectSheets(project.state, new Set([...recorded, ...[...loaded.graph.values()].map(({ declaration }) => loaded.recipeDigest(declaration))]));
     }
     judgements.write(evidenceFile(project), loaded, state, before);
     flushState(state);

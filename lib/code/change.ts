@@ -30,6 +30,12 @@ function isLater(node: ts.Node): boolean {
   return false;
 }
 
+function functionAround(node: ts.Node): ts.Node {
+  let at = node.parent;
+  while (!ts.isFunctionLike(at) && !ts.isSourceFile(at)) at = at.parent;
+  return at;
+}
+
 /** Whether a value can be told to be no object, or one that cannot change. */
 function isFixed(node: ts.Expression | undefined): boolean {
   if (node === undefined) return true;
@@ -200,7 +206,7 @@ export class Changes {
     const coarse = (what: string): Problem => ({ type: "coarse", name, what, node: use });
     if (isAssigned(top)) return { type: isLater(use) ? "coarse" : "changed", name, what: "changed in place", node: use };
     if (ts.isCallExpression(parent) && parent.expression === top) {
-      if (top === use) return undefined;
+      if (top === use) return initializer !== undefined && this.#hasState(initializer) ? coarse("a function that keeps something from call to call") : undefined;
       const method = ts.isPropertyAccessExpression(top) ? top.name.text : "";
       if (!harmless.has(method)) {
         // A function that the object itself holds changes it by `this` alone.
@@ -221,6 +227,24 @@ export class Changes {
     }
     if (top !== use && (fixed || isFixedProperty(top, use, initializer))) return undefined;
     return this.#flow(top, fixed, depth, coarse);
+  }
+
+  /** Whether a function that another one made may keep something between calls: it changes what is outside of it. */
+  #hasState(initializer: ts.Expression): boolean {
+    const value = strip(initializer);
+    const maker = ts.isCallExpression(value) ? functionOf(this.#names, value.expression) : undefined;
+    let found = false;
+    const visit = (node: ts.Node): void => {
+      if (ts.isIdentifier(node) && isReference(node)) {
+        const top = chainOf(node);
+        const changes = isAssigned(top) || (ts.isCallExpression(top.parent) && top.parent.expression === top && ts.isPropertyAccessExpression(top) && !harmless.has(top.name.text));
+        const meaning = changes ? this.#names.of(node) : undefined;
+        if (meaning?.type === "declared" && functionAround(meaning.declarations[0]!) !== functionAround(node)) found = true;
+      }
+      ts.forEachChild(node, visit);
+    };
+    if (maker?.body !== undefined) visit(maker.body);
+    return found;
   }
 
   /** Follows where an object goes. */

@@ -7,7 +7,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { test, type TestContext } from "node:test";
 import { type Digest, digestFileSync } from "../../lib/digest.ts";
-import { closureOf, digestClosure } from "../../lib/recipe.ts";
+import { closureOf, digestClosure, identifyPackage } from "../../lib/recipe.ts";
 import { scratch } from "../rig/scratch.ts";
 
 function files(t: TestContext, texts: Readonly<Record<string, string>>): string {
@@ -57,4 +57,32 @@ test("the digest moves with every file that counts, and is the same in another p
   }
   writeFileSync(join(other, "p/unused.ts"), "2");
   assert.equal(digest(join(other, "p")), before);
+});
+
+test("a package is told by its version and those of what it depends on; a linked one by its code", (t) => {
+  const at = files(t, {
+    "node_modules/one/package.json": `{"name":"one","version":"1","dependencies":{"two":"*"}}`, "node_modules/one/index.js": "1",
+    "node_modules/two/package.json": `{"name":"two","version":"1"}`,
+    "linked/package.json": `{"name":"linked","version":"1","main":"index.js"}`, "linked/index.js": "1", "linked/part/a.js": "1",
+    "built/package.json": `{"name":"built","version":"1","exports":{".":"./dist/index.js","./package.json":"./package.json"}}`, "built/dist/index.js": "1", "built/lib/index.ts": "1",
+  });
+  const moved = (name: string, path: string, text: string): boolean => {
+    const before = identifyPackage(join(at, name), digestFileSync).text;
+    writeFileSync(join(at, path), text);
+    return identifyPackage(join(at, name), digestFileSync).text !== before;
+  };
+  assert.equal(moved("node_modules/one", "node_modules/one/index.js", "2"), false);
+  assert.equal(moved("node_modules/one", "node_modules/one/package.json", `{"name":"one","version":"2","dependencies":{"two":"*"}}`), true);
+  assert.equal(moved("node_modules/one", "node_modules/two/package.json", `{"name":"two","version":"2"}`), true);
+  assert.equal(moved("linked", "linked/part/a.js", "2"), true);
+  assert.equal(moved("linked", "linked/index.js", "2"), true);
+  assert.equal(moved("built", "built/dist/index.js", "2"), true);
+  assert.equal(moved("built", "built/lib/index.ts", "2"), false);
+});
+
+test("names that only a tsconfig.json or package.json explains are said to be unresolved", (t) => {
+  for (const [text, expected] of [[`import "#parts/a";`, true], [`import a from "@/a.ts";`, true], [`import a from "no-such-package";`, true], [`import "./a.ts"; import fs from "node:fs"; import { join } from "path";`, false]] as const) {
+    const at = files(t, { "imagefile.ts": text, "a.ts": "" });
+    assert.equal(closureOf(join(at, "imagefile.ts")).unresolved, expected, text);
+  }
 });

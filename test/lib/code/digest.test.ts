@@ -109,3 +109,17 @@ for (const [what, files, one, two] of telling) {
     assert.deepEqual([before[0] !== after[0], before[1] !== after[1]], [one, two]);
   });
 }
+
+test("names that tsconfig.json or package.json explain are followed", async (t) => {
+  const with_ = (parts: string, aliased: string): Readonly<Record<string, string>> => ({
+    "package.json": `{ "type": "module", "imports": { "#parts/*": "./parts/*" } }`,
+    "tsconfig.json": `{ "compilerOptions": { "paths": { "@/*": ["./aliased/*"] } } }`,
+    "imagefile.ts": `${head}import { one } from "#parts/one.ts";\ntarget("make:one", { outputs: { out: "file" }, run: ({ outputs }) => writeFileSync(outputs.out, one) });
+target("make:two", { outputs: { out: "file" }, async run({ outputs }) { writeFileSync(outputs.out, (await import("@/two.ts")).two); } });\n`,
+    "parts/one.ts": `export const one = "${parts}";\n`,
+    "aliased/two.ts": `export const two = "${aliased}";\n`,
+  });
+  const before = await digests(t, with_("1", "1"));
+  assert.deepEqual((await digests(t, with_("2", "1"))).map((one, index) => one !== before[index]), [true, false]);
+  assert.deepEqual((await digests(t, with_("1", "2"))).map((one, index) => one !== before[index]), [false, true]);
+});

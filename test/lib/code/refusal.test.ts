@@ -94,6 +94,11 @@ for (const [what, imagefile, more] of exact) {
 const coarse: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [
   ["a cache that functions fill", `const cache = new Map<string, string>();\nfunction get(key: string) { if (!cache.has(key)) cache.set(key, key); return cache.get(key)!; }\n${recipe(`writeFileSync(outputs.out, get("a"));`)}`],
   ["a variable that functions assign", `let last = "";\nfunction get(key: string) { last = key; return last; }\n${recipe(`writeFileSync(outputs.out, get("a"));`)}`],
+  ["a function that keeps a count", `const counter = () => { let n = 0; return () => ++n; };\nconst next = counter();\nnext();\n${recipe(`writeFileSync(outputs.out, String(next()));`)}`],
+  ["an object that is passed on and changed there", `const settings: any = {};\nfunction set(of: any) { of.size = 1; }\nset(settings);\n${recipe(`writeFileSync(outputs.out, String(settings.size));`)}`],
+  ["an object that changes itself", `const settings: any = { size: 1, set(size: number) { this.size = size; } };\nsettings.set(2);\n${recipe(`writeFileSync(outputs.out, String(settings.size));`)}`],
+  ["elements that are changed", `const list = [{ size: 1 }];\nlist.forEach((one) => { one.size = 2; });\n${recipe(`writeFileSync(outputs.out, String(list[0]!.size));`)}`],
+  ["an object that a function passes on", `const settings = { size: 1 };\nconst get = () => settings;\nget().size = 2;\n${recipe(`writeFileSync(outputs.out, String(get().size));`)}`],
   ["eval", recipe(`writeFileSync(outputs.out, eval("1"));`)],
   ["import.meta", recipe(`writeFileSync(outputs.out, import.meta.url);`)],
   ["a module by a computed name", `target("make:a", { outputs: { out: "file" }, async run({ outputs }) { await import("./" + outputs.out); } });`],
