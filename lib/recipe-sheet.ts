@@ -35,7 +35,11 @@ export function writeSheet(state: string, digest: Digest, sheet: RecipeSheet): v
     writeFileSync(`${file}.${process.pid}`, JSON.stringify(sheet), { mode: 0o600 });
     renameSync(`${file}.${process.pid}`, file);
   } catch {
-    rmSync(`${file}.${process.pid}`, { force: true });
+    try {
+      rmSync(`${file}.${process.pid}`, { force: true });
+    } catch {
+      // Nothing was written.
+    }
   }
 }
 
