@@ -152,7 +152,7 @@ function telling(below: (n: number) => number): readonly Edit[] {
     remove("overlay/etc/hosts", ["tree:overlay"]), add("overlay/etc/issue", ["tree:overlay"]), add("overlay/usr/share/doc", ["tree:overlay"]), add("overlay/.hidden", ["tree:overlay"]),
     remove("links/other", ["tree:links"]), add("links/third", ["tree:links"]),
     mode("overlay/etc/motd", 0o755, ["tree:overlay"]), mode("overlay/etc/hosts", 0o600, ["tree:overlay"]), mode("links/real", 0o755, ["tree:links"]),
-    link("links/to", "other", ["tree:links"]), link("links/to", "nowhere", ["tree:links"]), link("overlay/etc/link", "hosts", ["tree:overlay"]),
+    link("links/to", "other", ["tree:links"]), link("links/to", "nowhere", ["tree:links"]), link("overlay/etc/link", "hosts", []),
     version("1.0.1"), version("2.0.0"), version("1.0.0-beta"),
     ...["1", "5", "9", ""].map((value): Edit => ({ what: `LEVEL=${JSON.stringify(value)}`, seen: ["report:level"], apply: () => {}, env: { LEVEL: value } })),
     ...["1.2.4", "2.0", "10.0.1"].map((tool): Edit => ({ what: `stamper ${tool}`, seen: ["report:stamp"], apply: () => {}, tool })),

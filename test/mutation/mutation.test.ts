@@ -35,7 +35,7 @@ const path = (version: string): string => {
 
 function run(directory: string, edit: Pick<Edit, "env" | "tool">): void {
   const env = { HOME: process.env["HOME"], NO_COLOR: "1", PATH: path(edit.tool ?? "1.2.3"), ...edit.env };
-  const { status, stderr } = spawnSync(process.execPath, [binary, "run"], { cwd: directory, env, encoding: "utf8" });
+  const { status, stderr } = spawnSync(process.execPath, [binary, "run", ...Object.keys(targets)], { cwd: directory, env, encoding: "utf8" });
   assert.equal(status, 0, stderr);
 }
 
