@@ -100,6 +100,8 @@ export async function auditTargets(loaded: Loaded, names: readonly string[], sta
       }
       const summary = await schedule(loaded, [name], state, {
         ...options,
+        // What it needs has run already, if it was to.
+        forced: new Set([name].filter((one) => options.forced.has(one))),
         audit: {
           auditor,
           codeOf: (declaration) => codeOf(declaration.module),
