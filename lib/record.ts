@@ -215,8 +215,13 @@ export class Records {
     await this.#trust?.ready();
   }
 
-  /** Appends a result and waits until it is on disk. Its outputs must be there already. */
-  append(record: Record): void {
+  /**
+   * Appends a result. Its outputs must be there already.
+   *
+   * @param durable whether to wait until it is on disk. What does not is lost with the power, not with the process.
+   * @default true
+   */
+  append(record: Record, durable = true): void {
     // One that came from the log keeps its signature.
     const entry = this.#byTarget.get(record.target)?.find((one) => one.record === record) ?? this.#entryOf(record);
     if (this.#unfinished !== undefined) {
@@ -227,7 +232,7 @@ export class Records {
     const before = fstatSync(fd).size;
     try {
       writeAll(fd, encode(entry));
-      fsyncSync(fd);
+      if (durable) fsyncSync(fd);
     } catch (error) {
       // A full disk may have taken half of the line.
       ftruncateSync(fd, before);

@@ -5,13 +5,13 @@
  */
 import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
-import { lstat, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Auditor } from "./audit.ts";
 import type { Judgement } from "./audit-policy.ts";
 import { isDigest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
+import { statOf } from "./files.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
 import { guardStrays } from "./guard.ts";
 import { commandsDirectory } from "./project.ts";
@@ -69,19 +69,22 @@ export interface RunResult {
 /** Opens a new log of a target; removes the oldest ones. */
 export function openLog(state: State, target: string): { readonly fd: number; readonly path: string } {
   const directory = join(state.project.state, "logs", target);
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const old = readdirSync(directory).filter((name) => name.endsWith(".log") && name !== "latest.log").sort();
-  for (const name of old.slice(0, Math.max(0, old.length - keptLogs + 1))) rmSync(join(directory, name), { force: true });
+  const latest = join(directory, "latest.log");
+  if (mkdirSync(directory, { recursive: true, mode: 0o700 }) === undefined) {
+    const old = readdirSync(directory).filter((name) => name.endsWith(".log") && name !== "latest.log").sort();
+    for (const name of old.slice(0, Math.max(0, old.length - keptLogs + 1))) rmSync(join(directory, name), { force: true });
+    rmSync(latest, { force: true });
+  }
   const stamp = new Date().toISOString().replaceAll(/[-:]/g, "").replace("T", "-").replace("Z", "");
   const path = join(directory, `${stamp}.log`);
   const fd = openSync(path, "ax", 0o600);
-  const latest = join(directory, "latest.log");
-  rmSync(latest, { force: true });
   symlinkSync(`${stamp}.log`, latest);
   return { fd, path };
 }
 
-let serial = 0;
+/** Milliseconds from which a recipe's work is worth waiting until it is on disk. */
+const worthwhile = 250;
+
 /** Runs a stale target to its end. Errors leave no output, no link and no record. */
 export async function runTarget(options: RunOptions, log: { readonly fd: number }): Promise<RunResult> {
   const { state, registered, resolution } = options;
@@ -89,11 +92,10 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
-  const directory = `${commandsDirectory(state.project)}${serial++}`;
+  const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
   let keep = false;
   const hush = declaration.secrets === undefined ? undefined : (await import("./hush.ts")).hushFor(declaration, state.project.directory, log.fd);
-  for (const part of ["out", "tmp", "in"]) mkdirSync(join(directory, part), { recursive: true, mode: 0o700 });
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const watch = options.audit?.auditor.watch(resolution.env);
@@ -133,7 +135,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     if (edited) return { record, edited, inputs };
     // The bytes are safe in the store. Killed between here and the last link, the next run restores what is missing.
     options.part?.("record and place");
-    state.records.append(record);
+    state.records.append(record, record.duration >= worthwhile);
     for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
     return { record, edited, inputs };
   } catch (error) {
@@ -142,9 +144,10 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     keep = hush === undefined && (options.keep?.(error) ?? !options.signal.aborted);
     throw hush === undefined ? error : hush.error(error);
   } finally {
-    if (!keep) await rm(directory, { recursive: true, force: true }).catch(() => {
-      // Files of subordinate ids; removed at the start of the next run.
-    });
+    if (!keep) {
+      state.store.conceal(join(directory, "in"));
+      await state.workplaces.giveBack(directory);
+    }
   }
 }
 
@@ -173,7 +176,7 @@ async function refuseForeign(declaration: Declaration, name: string, { path }: S
   if (path === undefined || declaration.outputs[name]!.merge === true || ownDirectories.test(path)) return;
   if (state.records.latest(declaration.name)?.outputs[name]?.path === path) return;
   const full = join(state.project.directory, path);
-  const stat = await lstat(full).catch(() => undefined);
+  const stat = statOf(full);
   if (stat === undefined) return;
   // An earlier run's result that is no longer believed: these very bytes can be had again.
   for (const { outputs } of state.records.hearsay(declaration.name)) {
@@ -224,7 +227,7 @@ async function callRecipe(recipe: Recipe, context: RunContext, declaration: Decl
 
 async function storeOutput(declaration: Declaration, name: string, path: string, started: number, state: State): Promise<StoredOutput> {
   const spec = declaration.outputs[name]!;
-  const stat = await lstat(path).catch(() => undefined);
+  const stat = statOf(path);
   const found = stat === undefined ? "nothing" : stat.isDirectory() ? "a directory" : stat.isFile() ? "a file" : "something else";
   if (found !== (spec.form === "tree" ? "a directory" : "a file")) {
     throw new ImgtaskError("IMG3010", `The recipe of "${declaration.name}" did not make its output "${name}"`, {
@@ -233,7 +236,9 @@ async function storeOutput(declaration: Declaration, name: string, path: string,
       ...(declaration.location === undefined ? {} : { location: declaration.location }),
     });
   }
-  const { digest, size } = spec.form === "tree" ? await state.store.putTree(path) : await state.store.putFile(path);
+  const durable = Date.now() - started >= worthwhile;
+  const { digest, size } = spec.form === "tree" ? await state.store.putTree(path, durable) : await state.store.putFile(path, durable);
+
   const time = new Date(started).toISOString().replaceAll(/[-:T]/g, "").slice(0, 14);
   return { digest, size, ...(spec.path === undefined ? {} : { path: spec.path.replaceAll("{time}", time) }) };
 }
@@ -283,7 +288,7 @@ async function makeContext(options: RunOptions, directory: string, outputs: { [n
       log(`$ ${argv.join(" ")}`);
       return runCommand(argv, place, execOptions);
     },
-    $: declaration.module === undefined ? await shell(place, hush) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
+    $: declaration.module === undefined ? shell(place, hush) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
     log,
     progress: hush === undefined ? options.progress : (text: string) => options.progress(hush.text(text)),
   };
@@ -305,11 +310,11 @@ function fill(value: unknown, paths: ReadonlyMap<string, string | readonly strin
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, fill(item, paths)]));
 }
 
-/** zx's `$` for the user's own recipes. Loaded only when one runs. */
-async function shell({ cwd, env, logFd, signal, sink }: Place, hush: Hush | undefined): Promise<RunContext["$"]> {
-  const { $ } = await import("zx/core");
-  const bash = which("bash", searchPath(env)) ?? "bash";
+/** zx's `$` for the user's own recipes. Loaded when the first of them uses it. */
+function shell({ cwd, env, logFd, signal, sink }: Place, hush: Hush | undefined): RunContext["$"] {
   return async (pieces, ...args) => {
+    const { $ } = await import("zx/core");
+    const bash = which("bash", searchPath(env)) ?? "bash";
     if (signal.aborted) throw new ImgtaskError("IMG3004", "A shell command was not begun because the run was ended", { exitCode: 130 });
     hush?.argv([...pieces, ...args]);
     let gone: Promise<void> = Promise.resolve();

@@ -10,13 +10,14 @@ import { epochOf } from "./epoch.ts";
 import { ImgtaskError } from "./error.ts";
 import type { Resolution } from "./fingerprint.ts";
 import type { Loaded } from "./load.ts";
-import type { Project } from "./project.ts";
+import { commandsDirectory, type Project } from "./project.ts";
 import { nobody, Records, type Trust } from "./record.ts";
 import { globEntries, sourceEntries } from "./sources.ts";
 import { StatCache } from "./stat-cache.ts";
 import { Store } from "./store.ts";
 import type { Declaration } from "./target.ts";
 import type { Witness } from "./witness.ts";
+import { Workplaces } from "./workplace.ts";
 import { ToolVersions } from "./tool-versions.ts";
 
 /** The state of a project. */
@@ -27,6 +28,8 @@ export interface State {
   readonly store: Store;
   readonly artifacts: Artifacts;
   readonly tools: ToolVersions;
+  /** Where recipes run. */
+  readonly workplaces: Workplaces;
   /** Seconds since 1970 for time stamps in outputs: `SOURCE_DATE_EPOCH`, or a constant. */
   readonly epoch: number;
 }
@@ -58,6 +61,7 @@ export function openState(
     store,
     artifacts: new Artifacts(store, cache, join(project.state, "tmp"), { uid: process.geteuid?.() ?? 1 }),
     tools: new ToolVersions(join(project.caches, "tools")),
+    workplaces: new Workplaces(commandsDirectory(project)),
     epoch: epochOf(env["SOURCE_DATE_EPOCH"]),
   };
 }

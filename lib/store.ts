@@ -52,6 +52,10 @@ export const temporaryName = (): string => `.imgtask-${process.pid}-${serial++}`
 export class Store {
   readonly #directory: string;
   readonly #cache: StatCache;
+  /** Bytes that this process has put in. */
+  added = 0;
+  /** Those that are known to be there. */
+  readonly #directories = new Set<string>();
   /** Links by the directory that they lay out a tree in. */
   readonly #exposed = new Map<string, (readonly [object: string, link: string])[]>();
 
@@ -91,7 +95,7 @@ export class Store {
     }
     if (identityOf(lstatSync(path, { bigint: true })) !== identityOf(before)) throw unfinished(path);
     const directory = dirname(object);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#makeDirectory(directory);
     if (sync && size < bigFile) await syncPath(path);
     try {
       renameSync(path, object);
@@ -106,7 +110,14 @@ export class Store {
     }
     if (sync) await syncPath(directory);
     this.remember(object, digest, sync);
+    this.added += size;
     return { digest, size, executable };
+  }
+
+  #makeDirectory(path: string): void {
+    if (this.#directories.has(path)) return;
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.#directories.add(path);
   }
 
   /** Lets the caches vouch for a file that imgtask itself has put somewhere. */
@@ -118,7 +129,7 @@ export class Store {
     const digest = digestOf(bytes);
     const object = this.objectPath(digest);
     if (await this.#intact(object, digest)) return digest;
-    mkdirSync(dirname(object), { recursive: true, mode: 0o700 });
+    this.#makeDirectory(dirname(object));
     const temporary = join(dirname(object), temporaryName());
     writeFileSync(temporary, bytes, { mode: 0o444 });
     utimesSync(temporary, 1, 1);
@@ -254,14 +265,21 @@ export class Store {
     return directory;
   }
 
-  /** Removes the links of an exposed tree; what a recipe did to them does not matter. */
-  conceal(directory: string): void {
-    for (const [object, destination] of this.#exposed.get(directory) ?? []) {
-      const before = statOf(object);
-      rmSync(destination, { force: true });
-      if (before !== undefined) this.#cache.carry(object, before);
+  /** Removes the links of the trees that are exposed below a directory; what a recipe did to them does not matter. */
+  conceal(below: string): void {
+    for (const [directory, links] of this.#exposed) {
+      if (dirname(directory) !== below) continue;
+      this.#exposed.delete(directory);
+      for (const [object, link] of links) {
+        const before = statOf(object);
+        try {
+          rmSync(link, { force: true });
+        } catch {
+          // In a directory that is read-only; goes with the rest.
+        }
+        if (before !== undefined) this.#cache.carry(object, before);
+      }
     }
-    this.#exposed.delete(directory);
   }
 
   /** Where the bytes of a stored file are. */

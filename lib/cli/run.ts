@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { readdir, rm } from "node:fs/promises";
 import { Budget, usableCores } from "../budget.ts";
+import type { Digest } from "../digest.ts";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import type { Event, Outcome } from "../event.ts";
 import { Evidence } from "../evidence.ts";
@@ -198,15 +199,19 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     for (const name of order) counts[outcomes.get(name)!]++;
     if (counts.done > 0) {
       state.records.compact();
-      const records = [...state.records.all()];
-      const newest = records.filter((record) => state.records.latest(record.target) === record);
-      const { collect } = await import("../collect.ts");
-      await collect(state.store, new Set(newest.flatMap(({ outputs }) => Object.values(outputs).map(({ digest }) => digest))), storeLimit());
-      const { collectSheets } = await import("../recipe-sheet.ts");
-      const recorded = records.flatMap(({ manifest }) => manifest.flatMap(([key, value]) => (key.startsWith("recipe ") ? [value] : [])));
-      collectSheets(project.state, new Set([...recorded, ...[...loaded.graph.values()].map(({ declaration }) => loaded.recipeDigest(declaration))]));
+      const { collectSometimes } = await import("../collect.ts");
+      const newest = (): ReadonlySet<Digest> => {
+        const records = [...state.records.all()].filter((record) => state.records.latest(record.target) === record);
+        return new Set(records.flatMap(({ outputs }) => Object.values(outputs).map(({ digest }) => digest)));
+      };
+      if (await collectSometimes(state.store, join(project.caches, "store-size"), newest, storeLimit())) {
+        const { collectSheets } = await import("../recipe-sheet.ts");
+        const recorded = [...state.records.all()].flatMap(({ manifest }) => manifest.flatMap(([key, value]) => (key.startsWith("recipe ") ? [value] : [])));
+        collectSheets(project.state, new Set([...recorded, ...[...loaded.graph.values()].map(({ declaration }) => loaded.recipeDigest(declaration))]));
+      }
     }
     judgements.write(evidenceFile(project), loaded, state, before);
+    state.workplaces.close();
     flushState(state);
     reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: context.signal.aborted ? signalOf(context) : undefined });
     if (context.signal.aborted) return signalCode(context);
