@@ -8,8 +8,48 @@ import type { Location } from "./error.ts";
 const ownDirectory = import.meta.dirname ?? fileURLToPath(new URL(".", import.meta.url));
 const packageDirectory = ownDirectory.replace(/[\\/]lib[\\/]?$/, "");
 
-/** The frames of the current stack that are not in this package's own lib, plugins or distros, the innermost first. */
+/** Places in the user's code, by places in the code that runs. */
+const known = new Map<string, readonly Location[]>();
+
+/**
+ * The frames of the current stack that are not in this package's own lib, plugins or distros, the innermost first.
+ * They are looked up in source maps once, however often a place declares something, as in a loop.
+ */
 export function callerFrames(): readonly Location[] {
+  const running = runningPlaces();
+  let frames = known.get(running);
+  if (frames === undefined) known.set(running, (frames = sourcePlaces()));
+  return frames;
+}
+
+/** The innermost of {@linkcode callerFrames}. */
+export function callerLocation(): Location | undefined {
+  return callerFrames()[0];
+}
+
+/** Where the code that runs stands, which need not be what the user wrote. */
+function runningPlaces(): string {
+  const { stackTraceLimit, prepareStackTrace } = Error;
+  Error.stackTraceLimit = 40;
+  Error.prepareStackTrace = (_error, sites) => {
+    let places = "";
+    for (const site of sites) {
+      const file = site.getFileName() ?? "";
+      if (!file.startsWith("node:")) places += `${file}:${site.getLineNumber()}:${site.getColumnNumber()}\n`;
+    }
+    return places;
+  };
+  try {
+    const holder: { stack?: unknown } = {};
+    Error.captureStackTrace(holder, callerFrames);
+    return String(holder.stack);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    Error.prepareStackTrace = prepareStackTrace;
+  }
+}
+
+function sourcePlaces(): readonly Location[] {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 40;
   const stack = new Error("stack").stack ?? "";
@@ -24,9 +64,4 @@ export function callerFrames(): readonly Location[] {
     frames.push({ file, line: Number(match[2]), column: Number(match[3]) });
   }
   return frames;
-}
-
-/** The innermost of {@linkcode callerFrames}. */
-export function callerLocation(): Location | undefined {
-  return callerFrames()[0];
 }

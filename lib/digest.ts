@@ -2,7 +2,7 @@
  * SHA-256 digests of bytes, files and canonical JSON. Knows no cache.
  * @module
  */
-import { createHash } from "node:crypto";
+import { createHash, hash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
 
@@ -18,7 +18,7 @@ export function isDigest(value: unknown): value is Digest {
 
 /** Digest of bytes or of text as UTF-8. */
 export function digestOf(content: string | Uint8Array): Digest {
-  return createHash("sha256").update(content).digest("hex") as Digest;
+  return hash("sha256", content, "hex") as Digest;
 }
 
 const bufferSize = 4 * 1024 * 1024;

@@ -32,20 +32,30 @@ export interface Testimony {
   readonly group: boolean;
   /** Names of the targets it needs. */
   readonly dependencies: readonly string[];
-  /** What its judgement rested on; `undefined` when it was not judged, or a change could hide. */
+  /** What was learned now; `undefined` when nothing was. */
+  readonly learned: Learned | undefined;
+  /** Whether what is known from before still counts. */
+  readonly keep: boolean;
+}
+
+/** What a judgement found. */
+export interface Learned {
+  /** What it rested on; `undefined` when a change could hide. */
   readonly facts: readonly Fact[] | undefined;
   /** Environment variables it depends on. */
   readonly env: readonly string[];
-  /** Stands for the digests of what it made; `undefined` when it made nothing. */
-  readonly made: bigint | undefined;
-  /** What it was judged with: `made` of its dependencies, in their order. `undefined`: as they are now. */
-  readonly used?: readonly bigint[];
+  /** Stands for the digests of what the target made, see {@linkcode madeOf}. */
+  readonly made: bigint;
 }
 
 /** All that is written. */
 export interface Evaluated {
   /** In an order in which dependencies come first. */
   readonly targets: readonly Testimony[];
+  /** Evidence from before, of the same snapshot. */
+  readonly before: Evidence | undefined;
+  /** What a fact from before has become without any change of content; `undefined` when it is what it was. */
+  readonly moved?: (fact: Fact) => Fact;
   readonly default: string | undefined;
   /** What the evaluated graph rests on: its snapshot, and what was read for it. */
   readonly basis: { readonly snapshot: string; readonly facts: readonly Fact[]; readonly env: readonly string[] };
@@ -147,7 +157,7 @@ export class Evidence {
   /** The targets among some, and all that they need, that are fresh beyond doubt; and how many there are that are no groups. */
   prove(names: readonly string[]): { readonly proven: ReadonlySet<string>; readonly targets: number; readonly all: boolean } {
     const { flags: flag, dependencyEnds, dependencies, factEnds, facts, envEnds, env } = this.#numbers;
-    const indexOf = (this.#index ??= new Map(this.names.map((name, index) => [name, index])));
+    const indexOf = (this.#index ??= indexed(this.names));
     const wanted = new Uint8Array(this.names.length);
     for (const name of names) {
       const index = indexOf.get(name);
@@ -177,37 +187,14 @@ export class Evidence {
     return { proven, targets, all };
   }
 
-  /** What is known of all targets, to be written again beside what is new. */
-  *testimonies(): Iterable<Testimony> {
-    const { flags: flag, dependencyEnds, dependencies, used, made, factEnds, facts, envEnds, env } = this.#numbers;
-    const slice = (ends: Uint32Array, i: number): readonly [number, number] => [i === 0 ? 0 : ends[i - 1]!, ends[i]!];
-    for (let i = 0; i < this.names.length; i++) {
-      yield {
-        name: this.names[i]!,
-        group: (flag[i]! & flags.group) !== 0,
-        dependencies: Array.from(dependencies.subarray(...slice(dependencyEnds, i)), (index) => this.names[index]!),
-        facts: (flag[i]! & flags.judged) === 0 ? undefined : Array.from(facts.subarray(...slice(factEnds, i)), (fact) => this.#fact(fact)),
-        env: Array.from(env.subarray(...slice(envEnds, i)), (variable) => this.#own.env[variable]![0]),
-        made: (flag[i]! & flags.made) === 0 ? undefined : made[i]!,
-        used: [...used.subarray(...slice(dependencyEnds, i))],
-      };
-    }
+  /** @internal Everything, for {@linkcode writeEvidence}. */
+  raw(): { readonly numbers: Numbers; readonly paths: readonly string[]; readonly env: Own["env"]; readonly salt: string; readonly unsynced: boolean; readonly indexOf: ReadonlyMap<string, number> } {
+    return { numbers: this.#numbers, paths: this.#paths, env: this.#own.env, salt: this.#own.salt, unsynced: this.#own.boot !== null, indexOf: (this.#index ??= indexed(this.names)) };
   }
 
   #pathOf(fact: number): string {
     const path = this.#paths[fact]!;
     return path.startsWith("/") ? path : `${this.#directory}/${path}`;
-  }
-
-  #fact(fact: number): Fact {
-    const { kinds: kind, seen } = this.#numbers;
-    const from = fact * width;
-    const what = kind[fact]! & ~kinds.follow;
-    return {
-      path: this.#pathOf(fact),
-      follow: (kind[fact]! & kinds.follow) !== 0,
-      seen: what === kinds.gone ? undefined : what === kinds.type ? seen[from]! : ([...seen.subarray(from, from + width)] as unknown as Identity),
-    };
   }
 
   #factHolds(fact: number): boolean {
@@ -246,65 +233,106 @@ function quickStat(path: string, follow: boolean): Stats | undefined {
   }
 }
 
-/** Numbers things in the order in which they come. */
-class Numbered<T> {
-  readonly all: T[] = [];
-  readonly #numbers = new Map<string, number>();
+function indexed(names: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(names.map((name, index) => [name, index]));
+}
 
-  of(key: string, make: () => T): number {
+/** Collects facts, each once, as the columns have them. */
+class FactColumns {
+  readonly paths: string[] = [];
+  readonly kinds: number[] = [];
+  readonly seen: number[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #prefix: string;
+
+  constructor(directory: string) {
+    this.#prefix = `${directory}/`;
+  }
+
+  /** Number of a fact. */
+  of(fact: Fact): number {
+    const key = `${fact.follow ? "f" : "l"}${typeof fact.seen === "object" ? fact.seen.join(" ") : String(fact.seen)} ${fact.path}`;
     let number = this.#numbers.get(key);
     if (number === undefined) {
-      number = this.all.push(make()) - 1;
+      const { path, follow, seen } = fact;
+      const kind = (follow ? kinds.follow : 0) | (seen === undefined ? kinds.gone : typeof seen === "number" ? kinds.type : kinds.identity);
+      number = this.add(path.startsWith(this.#prefix) ? path.slice(this.#prefix.length) : path, kind, typeof seen === "object" ? seen : [seen ?? 0, 0, 0, 0, 0]);
       this.#numbers.set(key, number);
     }
     return number;
   }
+
+  /** Adds one that is known to be new. */
+  add(path: string, kind: number, seen: ArrayLike<number>): number {
+    this.kinds.push(kind);
+    for (let i = 0; i < width; i++) this.seen.push(seen[i]!);
+    return this.paths.push(path) - 1;
+  }
 }
 
 /** Keeps evidence. Failing to is no error. */
-export function writeEvidence(file: string, { imagefile, directory, epoch, env }: Surroundings, { targets, default: named, basis, unsynced }: Evaluated): void {
-  const facts = new Numbered<Fact>(), variables = new Numbered<string>();
-  const prefix = `${directory}/`;
-  const shown = (path: string): string => (path.startsWith(prefix) ? path.slice(prefix.length) : path);
-  const factOf = (fact: Fact): number => facts.of(`${fact.follow ? "f" : "l"}${typeof fact.seen === "object" ? fact.seen.join(" ") : String(fact.seen)} ${fact.path}`, () => fact);
-  const variableOf = (name: string): number => variables.of(name, () => name);
-  const index = new Map(targets.map(({ name }, at) => [name, at]));
-  const flag: number[] = [], dependencyEnds: number[] = [], dependencies: number[] = [], used: bigint[] = [], made: bigint[] = [];
+export function writeEvidence(file: string, { imagefile, directory, epoch, env }: Surroundings, { targets, before, moved, default: named, basis, unsynced }: Evaluated): void {
+  const old = before?.raw();
+  const facts = new FactColumns(directory);
+  const salt = old?.salt ?? randomBytes(16).toString("hex");
+  const variables: (readonly [name: string, value: string])[] = [], variableNumbers = new Map<string, number>();
+  // What was judged before may have been judged with another value.
+  const variableOf = (name: string, value = salted(salt, name, env[name])): number => {
+    const key = `${value} ${name}`;
+    if (!variableNumbers.has(key)) variableNumbers.set(key, variables.push([name, value]) - 1);
+    return variableNumbers.get(key)!;
+  };
+  // Most facts are as they were: they are copied as numbers.
+  const copies = new Int32Array(old?.paths.length ?? 0).fill(-1);
+  const copyOf = (fact: number): number => {
+    if (copies[fact] !== -1) return copies[fact]!;
+    const { kinds: kind, seen } = old!.numbers;
+    const part = seen.subarray(fact * width, (fact + 1) * width);
+    const path = old!.paths[fact]!, full = path.startsWith("/") ? path : `${directory}/${path}`;
+    const now = moved === undefined || (kind[fact]! & ~kinds.follow) !== kinds.identity ? undefined : moved({ path: full, follow: (kind[fact]! & kinds.follow) !== 0, seen: [...part] as unknown as Identity });
+    return (copies[fact] = now === undefined ? facts.add(path, kind[fact]!, part) : facts.of(now));
+  };
+  const part = (ends: Uint32Array, at: number): readonly [number, number] => [at === 0 ? 0 : ends[at - 1]!, ends[at]!];
+  const index = indexed(targets.map(({ name }) => name));
+  const madeNow = targets.map(({ name, learned }): bigint | undefined => {
+    const at = old?.indexOf.get(name);
+    return learned?.made ?? (at === undefined || (old!.numbers.flags[at]! & flags.made) === 0 ? undefined : old!.numbers.made[at]!);
+  });
+  const flag: number[] = [], dependencyEnds: number[] = [], dependencies: number[] = [], used: bigint[] = [];
   const factEnds: number[] = [], factsOf: number[] = [], envEnds: number[] = [], envOf: number[] = [];
-  for (const target of targets) {
-    const now = target.dependencies.map((name) => targets[index.get(name)!]!.made ?? 0n);
-    const before = target.used ?? now;
+  targets.forEach(({ name, group, dependencies: needs, learned, keep }, target) => {
+    const at = keep && learned === undefined ? old?.indexOf.get(name) : undefined;
+    const now = needs.map((one) => madeNow[index.get(one)!] ?? 0n);
+    const then = at === undefined ? now : [...old!.numbers.used.subarray(...part(old!.numbers.dependencyEnds, at))];
     // Judged with other outputs than those of now, it would have to be judged again.
-    const judged = target.facts !== undefined && before.every((one, at) => one === now[at]);
-    flag.push((target.group ? flags.group : 0) | (judged ? flags.judged : 0) | (target.made === undefined ? 0 : flags.made));
-    target.dependencies.forEach((name, at) => {
-      dependencies.push(index.get(name)!);
-      used.push(before[at]!);
+    const same = then.length === now.length && then.every((one, i) => one === now[i]);
+    const judged = same && (at === undefined ? learned?.facts !== undefined : (old!.numbers.flags[at]! & flags.judged) !== 0);
+    flag.push((group ? flags.group : 0) | (judged ? flags.judged : 0) | (madeNow[target] === undefined ? 0 : flags.made));
+    needs.forEach((one, i) => {
+      dependencies.push(index.get(one)!);
+      used.push(judged ? now[i]! : 0n);
     });
-    if (judged) {
-      for (const fact of target.facts!) factsOf.push(factOf(fact));
-      for (const name of target.env) envOf.push(variableOf(name));
+    if (judged && at === undefined) {
+      for (const fact of learned!.facts!) factsOf.push(facts.of(fact));
+      for (const variable of learned!.env) envOf.push(variableOf(variable));
+    } else if (judged) {
+      for (const fact of old!.numbers.facts.subarray(...part(old!.numbers.factEnds, at!))) factsOf.push(copyOf(fact));
+      for (const variable of old!.numbers.env.subarray(...part(old!.numbers.envEnds, at!))) envOf.push(variableOf(...old!.env[variable]!));
     }
     dependencyEnds.push(dependencies.length);
     factEnds.push(factsOf.length);
     envEnds.push(envOf.length);
-    made.push(target.made ?? 0n);
-  }
-  const basisFacts = basis.facts.map(factOf), basisEnv = basis.env.map(variableOf);
-  const kind = new Uint32Array(facts.all.length), seen = new Float64Array(facts.all.length * width);
-  facts.all.forEach((fact, at) => {
-    kind[at] = (fact.follow ? kinds.follow : 0) | (fact.seen === undefined ? kinds.gone : typeof fact.seen === "number" ? kinds.type : kinds.identity);
-    if (fact.seen !== undefined) seen.set(typeof fact.seen === "number" ? [fact.seen] : fact.seen, at * width);
   });
-  const salt = randomBytes(16).toString("hex");
+  const basisFacts = basis.facts.map((fact) => facts.of(fact)), basisEnv = basis.env.map((name) => variableOf(name));
   const own: Own = {
-    runtime, imagefile, epoch, boot: unsynced ? (bootId() ?? "unknown") : null, default: named ?? null, snapshot: basis.snapshot, salt,
-    env: variables.all.map((name) => [name, salted(salt, name, env[name])] as const),
+    runtime, imagefile, epoch, boot: unsynced || old?.unsynced === true ? (bootId() ?? "unknown") : null, default: named ?? null, snapshot: basis.snapshot, salt,
+    env: variables,
   };
   const numbers: Numbers = {
     flags: Uint32Array.from(flag), dependencyEnds: Uint32Array.from(dependencyEnds), dependencies: Uint32Array.from(dependencies),
-    used: BigInt64Array.from(used), made: BigInt64Array.from(made), factEnds: Uint32Array.from(factEnds), facts: Uint32Array.from(factsOf),
-    envEnds: Uint32Array.from(envEnds), env: Uint32Array.from(envOf), basisFacts: Uint32Array.from(basisFacts), basisEnv: Uint32Array.from(basisEnv), kinds: kind, seen,
+    used: BigInt64Array.from(used), made: BigInt64Array.from(madeNow, (one) => one ?? 0n), factEnds: Uint32Array.from(factEnds), facts: Uint32Array.from(factsOf),
+    envEnds: Uint32Array.from(envEnds), env: Uint32Array.from(envOf), basisFacts: Uint32Array.from(basisFacts), basisEnv: Uint32Array.from(basisEnv),
+    kinds: Uint32Array.from(facts.kinds), seen: Float64Array.from(facts.seen),
   };
-  writeColumns(file, format, own, [targets.map(({ name }) => name), facts.all.map(({ path }) => shown(path)), ...numberColumns.map((name) => numbers[name])]);
+  writeColumns(file, format, own, [targets.map(({ name }) => name), facts.paths, ...numberColumns.map((name) => numbers[name])]);
 }

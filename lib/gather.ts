@@ -48,30 +48,26 @@ export class Judgements {
     if (basis === undefined || (before !== undefined && this.#judged.size === 0 && this.#dropped.size === 0)) return;
     const facts = basisFacts(basis.files, state);
     if (facts === undefined) return;
-    const kept = new Map([...(before?.testimonies() ?? [])].map((one) => [one.name, one]));
     let unsynced = false;
     const current = (fact: Fact): Fact => {
-      if (state.cache.isUnsynced(fact.path)) unsynced = true;
-      if (typeof fact.seen !== "object") return fact;
-      const stat = state.cache.carried(fact.path, (stat) => String(identityIn(stat)) === String(fact.seen));
+      if (!state.cache.moved.has(fact.path)) return fact;
+      const stat = state.cache.carried(fact.path, (one) => String(identityIn(one)) === String(fact.seen));
       return stat === undefined ? fact : { ...fact, seen: identityIn(stat) };
     };
     const targets = closure(loaded.graph, [...loaded.graph.keys()]).map((name): Testimony => {
       const { declaration, dependencies } = loaded.graph.get(name)!;
       const one = this.#judged.get(name);
-      if (one === undefined) {
-        const old = this.#dropped.has(name) ? undefined : kept.get(name);
-        return { name, group: declaration.kind === "group", dependencies, env: old?.env ?? [], made: old?.made, facts: old?.facts?.map(current), ...(old?.used === undefined ? {} : { used: old.used }) };
-      }
-      const sure = one.witnesses.every((witness) => witness.sure);
-      return {
-        name, group: false, dependencies, env: variablesOf(declaration),
-        made: madeOf(Object.keys(one.record.outputs).sort().map((output) => `${output} ${one.record.outputs[output]!.digest}`)),
-        facts: sure ? one.witnesses.flatMap((witness) => witness.facts.map(current)) : undefined,
-      };
+      const common = { name, group: declaration.kind === "group", dependencies, keep: !this.#dropped.has(name) };
+      if (one === undefined) return { ...common, learned: undefined };
+      const made = madeOf(Object.keys(one.record.outputs).sort().map((output) => `${output} ${one.record.outputs[output]!.digest}`));
+      const facts = one.witnesses.every((witness) => witness.sure) ? one.witnesses.flatMap((witness) => witness.facts.map(current)) : undefined;
+      unsynced ||= facts?.some(({ path }) => state.cache.isUnsynced(path)) ?? false;
+      return { ...common, learned: { made, env: variablesOf(declaration), facts } };
     });
     const { directory, imagefile } = state.project;
-    writeEvidence(file, { imagefile, directory, epoch: state.epoch, env: process.env }, { targets, default: loaded.default, basis: { snapshot: basis.id, facts, env: basis.environment }, unsynced });
+    writeEvidence(file, { imagefile, directory, epoch: state.epoch, env: process.env }, {
+      targets, before, default: loaded.default, basis: { snapshot: basis.id, facts, env: basis.environment }, unsynced, ...(state.cache.moved.size > 0 ? { moved: current } : {}),
+    });
   }
 }
 

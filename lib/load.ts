@@ -43,12 +43,13 @@ const settings = ["tsconfig.json", "package.json", "package-lock.json", "deno.js
  * Loads the imagefile of a project.
  *
  * @param options.snapshot whether a snapshot may be used and written. @default true
+ * @param options.believed id of a snapshot that is known to hold
  * @throws {ImgtaskError} IMG2009 when the imagefile cannot be evaluated, IMG2010 … for a bad graph
  */
-export async function load(project: Project, cache: StatCache, options: { readonly snapshot?: boolean; readonly write?: boolean } = {}): Promise<Loaded> {
+export async function load(project: Project, cache: StatCache, options: { readonly snapshot?: boolean; readonly write?: boolean; readonly believed?: string | undefined } = {}): Promise<Loaded> {
   const file = join(project.caches, "snapshot");
   const began = Date.now();
-  const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env);
+  const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env, options.believed);
   if (kept !== undefined) {
     const graph = buildGraph(kept.evaluation.declarations);
     let targets: Promise<Map<string, Registered>> | undefined;

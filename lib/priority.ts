@@ -11,6 +11,16 @@ const unknownDuration = 1000;
 
 /** How long a target will take, in milliseconds: as long as last time, else the median of its kind, else a second. */
 export function estimator(graph: Graph, records: Records): (name: string) => number {
+  // Asked for only when a target has never run: reading the results of all the others takes its time.
+  let medians: ReadonlyMap<string, number> | undefined;
+  return (name) => {
+    const { kind } = graph.get(name)!.declaration;
+    // A group is only a name.
+    return records.latest(name)?.duration ?? (kind === "group" ? 0 : (medians ??= mediansOf(graph, records)).get(kind) ?? unknownDuration);
+  };
+}
+
+function mediansOf(graph: Graph, records: Records): ReadonlyMap<string, number> {
   const byKind = new Map<string, number[]>();
   for (const [name, { declaration }] of graph) {
     const duration = records.latest(name)?.duration;
@@ -19,12 +29,7 @@ export function estimator(graph: Graph, records: Records): (name: string) => num
     if (known === undefined) byKind.set(declaration.kind, [duration]);
     else known.push(duration);
   }
-  const medians = new Map([...byKind].map(([kind, durations]) => [kind, durations.sort((a, b) => a - b)[durations.length >> 1]!]));
-  return (name) => {
-    const { kind } = graph.get(name)!.declaration;
-    // A group is only a name.
-    return records.latest(name)?.duration ?? (kind === "group" ? 0 : medians.get(kind) ?? unknownDuration);
-  };
+  return new Map([...byKind].map(([kind, durations]) => [kind, durations.sort((a, b) => a - b)[durations.length >> 1]!]));
 }
 
 /**

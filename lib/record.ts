@@ -86,9 +86,27 @@ function writeAll(fd: number, text: string): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
 }
 
-function decode(line: string): Entry | undefined {
-  const text = line.slice(guard + 1);
-  if (line[guard] !== " " || digestOf(text).slice(0, guard) !== line.slice(0, guard)) return undefined;
+/** A line of the log that nobody has asked for yet. */
+interface Line {
+  readonly start: number;
+  readonly end: number;
+}
+
+const opening = Buffer.from('{"target":"');
+
+/**
+ * Name of the target that a line is about, without reading the rest: the log of thousands of targets is opened to look
+ * up a few. `undefined` when the line is damaged; `""` when its name has to be read with the rest.
+ */
+function nameIn(log: Buffer, { start, end }: Line): string | undefined {
+  if (log[start + guard] !== 32 || digestOf(log.subarray(start + guard + 1, end)).slice(0, guard) !== log.toString("latin1", start, start + guard)) return undefined;
+  const from = start + guard + 1 + opening.length;
+  if (from > end || log.compare(opening, 0, opening.length, from - opening.length, from) !== 0) return "";
+  const name = log.toString("latin1", from, log.indexOf(34, from));
+  return /^[A-Za-z0-9._+:-]+$/.test(name) ? name : "";
+}
+
+function decode(text: string): Entry | undefined {
   const tab = text.lastIndexOf("\t");
   const body = tab < 0 ? text : text.slice(0, tab);
   try {
@@ -124,9 +142,14 @@ function newest(list: readonly Entry[]): Entry[] {
 export class Records {
   readonly #file: string;
   readonly #trust: Trust | undefined;
+  readonly #log: Buffer;
   /** Newest last. */
   readonly #byTarget = new Map<string, Entry[]>();
+  /** Those that were not decoded yet, newest last. */
+  readonly #unread = new Map<string, Line[]>();
   #lines = 0;
+  /** Lines of each target, superseded ones included. */
+  readonly #counts = new Map<string, number>();
   #untrusted = 0;
   /** Lines that could not be read; each was a result and is forgotten. */
   readonly damaged: number;
@@ -149,20 +172,63 @@ export class Records {
       if (["EIO", "ESTALE"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
     const end = bytes.lastIndexOf(10) + 1;
-    const lines = bytes.toString("utf8", 0, end).split("\n").filter((line) => line !== "");
     let damaged = end === bytes.length ? 0 : 1;
-    for (const line of lines) {
-      const entry = decode(line);
-      if (entry === undefined) damaged++;
-      else this.#remember(entry);
+    this.#log = bytes;
+    for (let start = 0, stop: number; start < end; start = stop + 1) {
+      stop = bytes.indexOf(10, start);
+      if (stop === start) continue;
+      this.#lines++;
+      const line = { start, end: stop };
+      const name = nameIn(bytes, line);
+      if (name === undefined) damaged++;
+      else if (name !== "") {
+        this.#count(name);
+        const lines = this.#unread.get(name);
+        if (lines === undefined) this.#unread.set(name, [line]);
+        else lines.push(line);
+      } else {
+        const entry = this.#decode(line);
+        if (entry === undefined) damaged++;
+        else {
+          this.#count(entry.record.target);
+          this.#remember(entry);
+        }
+      }
     }
-    this.#lines = lines.length;
     this.damaged = damaged;
     this.#unfinished = end === bytes.length ? undefined : end;
   }
 
+  #count(target: string): void {
+    this.#counts.set(target, (this.#counts.get(target) ?? 0) + 1);
+  }
+
+  #decode({ start, end }: Line): Entry | undefined {
+    return decode(this.#log.toString("utf8", start + guard + 1, end));
+  }
+
+  /** What is known of a target, newest last. */
+  #entries(target: string): readonly Entry[] {
+    const lines = this.#unread.get(target);
+    if (lines !== undefined) {
+      this.#unread.delete(target);
+      for (const line of lines) {
+        const entry = this.#decode(line);
+        // What is not about this target was made by somebody who can make checksums.
+        if (entry?.record.target === target) this.#remember(entry);
+      }
+    }
+    return this.#byTarget.get(target) ?? [];
+  }
+
+  /** Names of all targets that something is known of. */
+  #targets(): readonly string[] {
+    return [...new Set([...this.#byTarget.keys(), ...this.#unread.keys()])];
+  }
+
   #remember(entry: Entry): void {
     const { target } = entry.record;
+    this.#entries(target);
     const list = this.#byTarget.get(target);
     if (list === undefined) return void this.#byTarget.set(target, [entry]);
     // What claims to be of a trusted key may be forged: nothing gives way to it before its signature was looked at.
@@ -187,12 +253,12 @@ export class Records {
 
   /** The result of a target with this fingerprint, or `undefined`. */
   find(target: string, fingerprint: Digest): Record | undefined {
-    return this.#byTarget.get(target)?.findLast((entry) => entry.record.fingerprint === fingerprint && this.#believes(entry))?.record;
+    return this.#entries(target).findLast((entry) => entry.record.fingerprint === fingerprint && this.#believes(entry))?.record;
   }
 
   /** The newest result of a target, or `undefined`. */
   latest(target: string): Record | undefined {
-    return this.#byTarget.get(target)?.findLast((entry) => this.#believes(entry))?.record;
+    return this.#entries(target).findLast((entry) => this.#believes(entry))?.record;
   }
 
   /** The results of a target that are kept and believed, the one used last at the end. */
@@ -202,12 +268,12 @@ export class Records {
 
   /** Every result that is kept. */
   *all(): Iterable<Record> {
-    for (const list of this.#byTarget.values()) for (const entry of newest(list.filter((one) => this.#believes(one)))) yield entry.record;
+    for (const target of this.#targets()) for (const entry of newest(this.#entries(target).filter((one) => this.#believes(one)))) yield entry.record;
   }
 
   /** What others say of a target's results, unverified: for what costs nobody anything if it is a lie. */
   *hearsay(target: string): Iterable<Record> {
-    if (this.#trust !== undefined) for (const entry of this.#byTarget.get(target) ?? []) yield entry.record;
+    if (this.#trust !== undefined) for (const entry of this.#entries(target)) yield entry.record;
   }
 
   /** Makes ready to append: asks for the key that signs, if there is one. */
@@ -223,7 +289,7 @@ export class Records {
    */
   append(record: Record, durable = true): void {
     // One that came from the log keeps its signature.
-    const entry = this.#byTarget.get(record.target)?.find((one) => one.record === record) ?? this.#entryOf(record);
+    const entry = this.#entries(record.target).find((one) => one.record === record) ?? this.#entryOf(record);
     if (this.#unfinished !== undefined) {
       truncateSync(this.#file, this.#unfinished);
       this.#unfinished = undefined;
@@ -241,6 +307,7 @@ export class Records {
       closeSync(fd);
     }
     this.#remember(entry);
+    this.#count(record.target);
     this.#lines++;
   }
 
@@ -254,7 +321,8 @@ export class Records {
 
   /** What compacting keeps: of a run that trusts some, also what others may take, but nothing that is forged. */
   *#kept(): Iterable<Entry> {
-    for (const list of this.#byTarget.values()) {
+    for (const target of this.#targets()) {
+      const list = this.#entries(target);
       if (this.#trust === undefined) yield* list;
       else {
         const believed = list.filter((entry) => this.#believes(entry));
@@ -267,8 +335,12 @@ export class Records {
 
   /** Writes the log anew when most of its lines are superseded or damaged. Failing to is no error: the old one stays. */
   compact(): void {
+    // Whether it is worth while to read all of it.
+    let most = 0;
+    for (const count of this.#counts.values()) most += Math.min(count, keptPerTarget);
+    if (this.#lines < 64 || this.#lines < most * 2) return;
     const kept = [...this.#kept()];
-    if (this.#lines < 64 || this.#lines < kept.length * 2) return;
+    if (this.#lines < kept.length * 2) return;
     const temporary = `${this.#file}.new`;
     try {
       const fd = openSync(temporary, "w", 0o600);

@@ -195,7 +195,7 @@ class Schedule {
   #enqueue(job: Job): void {
     const { graph } = this.#loaded;
     const { name } = job.declaration;
-    this.#priority ??= longestPaths(this.#order, (one) => graph.get(one)!.dependents, estimator(graph, this.#state.records));
+    this.#priority ??= longestPaths(this.#order.filter((one) => this.#options.proven?.has(one) !== true), (one) => graph.get(one)!.dependents, estimator(graph, this.#state.records));
     job.enqueued();
     this.#queued.set(name, job);
     this.#queue.add(name, this.#priority.get(name)!, job.amounts);

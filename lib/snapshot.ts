@@ -69,8 +69,12 @@ export function cachedDigest(path: string, cache: StatCache): Digest | undefined
   }
 }
 
-/** The kept evaluation of an imagefile when it still holds, otherwise `undefined`. */
-export function readSnapshot(file: string, imagefile: string, cache: StatCache, env: NodeJS.ProcessEnv): Snapshot | undefined {
+/**
+ * The kept evaluation of an imagefile when it still holds, otherwise `undefined`.
+ *
+ * @param believed id of a snapshot that is known to hold
+ */
+export function readSnapshot(file: string, imagefile: string, cache: StatCache, env: NodeJS.ProcessEnv, believed?: string): Snapshot | undefined {
   try {
     const text = readFileSync(file, "utf8");
     const end = text.indexOf("\n");
@@ -78,6 +82,7 @@ export function readSnapshot(file: string, imagefile: string, cache: StatCache, 
     if (text.slice(0, end) !== digestOf(body)) return undefined;
     const stored = JSON.parse(body) as Stored;
     if (stored.format !== format || stored.runtime !== runtime || stored.imagefile !== imagefile) return undefined;
+    if (text.slice(0, end) === believed) return snapshotOf(believed, stored);
     for (const [name, digest] of stored.environment) if (salted(stored.salt, name, env[name]) !== digest) return undefined;
     for (const [path, digest] of stored.files) if ((cachedDigest(path, cache) ?? null) !== digest) return undefined;
     return snapshotOf(text.slice(0, end), stored);

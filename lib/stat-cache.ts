@@ -24,6 +24,17 @@ interface Entry {
   readonly unsynced: boolean;
 }
 
+/** The columns of the file, and the place in them of each path. */
+interface Kept {
+  readonly at: ReadonlyMap<string, number>;
+  readonly identities: readonly string[];
+  readonly digests: readonly Digest[];
+  readonly runs: Uint32Array;
+  readonly unsynced: Uint32Array;
+}
+
+const none = new Uint32Array();
+
 /** Text that changes whenever a file's content could have. */
 export function identityOf(stat: BigIntStats): string {
   return `${stat.dev} ${stat.ino} ${stat.size} ${stat.mtimeNs} ${stat.ctimeNs}`;
@@ -32,7 +43,10 @@ export function identityOf(stat: BigIntStats): string {
 /** Digests by path and identity. */
 export class StatCache {
   readonly #file: string;
-  #read: Map<string, Entry> | undefined;
+  /** What was read from the file, and where in it each path is; entries are made of it when they are asked for. */
+  #kept: Kept | undefined;
+  readonly #entries = new Map<string, Entry>();
+  readonly #forgotten = new Set<string>();
   #run = 1;
   #dirty = false;
   readonly #carried = new Map<string, { readonly from: BigIntStats; readonly to: BigIntStats }>();
@@ -43,26 +57,38 @@ export class StatCache {
     this.#file = file;
   }
 
-  get #entries(): Map<string, Entry> {
-    if (this.#read !== undefined) return this.#read;
-    this.#read = new Map();
-    const kept = readColumns(this.#file, format);
-    if (kept === undefined) return this.#read;
-    const [paths, identities, digests, runs, unsynced] = kept.columns as readonly [readonly string[], readonly string[], readonly Digest[], Uint32Array, Uint32Array];
-    const sameBoot = this.#boot !== undefined && kept.own === this.#boot;
+  #read(): Kept {
+    if (this.#kept !== undefined) return this.#kept;
+    const file = readColumns(this.#file, format);
+    const [paths = [], identities = [], digests = [], runs = none, unsynced = none] = (file?.columns ?? []) as readonly [string[]?, string[]?, Digest[]?, Uint32Array?, Uint32Array?];
+    const sameBoot = this.#boot !== undefined && file?.own === this.#boot;
+    const at = new Map<string, number>();
     for (let i = 0; i < paths.length; i++) {
-      const run = runs[i]!;
-      if (sameBoot || unsynced[i] === 0) this.#read.set(paths[i]!, { identity: identities[i]!, digest: digests[i]!, run, unsynced: unsynced[i] !== 0 });
-      if (run >= this.#run) this.#run = run + 1;
+      if (runs[i]! >= this.#run) this.#run = runs[i]! + 1;
+      if (sameBoot || unsynced[i] === 0) at.set(paths[i]!, i);
     }
-    return this.#read;
+    return (this.#kept = { at, identities, digests, runs, unsynced });
+  }
+
+  #entry(path: string): Entry | undefined {
+    const { at, identities, digests, runs, unsynced } = this.#read();
+    const entry = this.#entries.get(path);
+    if (entry !== undefined || this.#forgotten.has(path)) return entry;
+    const i = at.get(path);
+    return i === undefined ? undefined : { identity: identities[i]!, digest: digests[i]!, run: runs[i]!, unsynced: unsynced[i] !== 0 };
+  }
+
+  #set(path: string, entry: Entry): void {
+    this.#forgotten.delete(path);
+    this.#entries.set(path, entry);
   }
 
   /** The digest known for a path whose stat is at hand, or `undefined`. */
   lookup(path: string, stat: BigIntStats): Digest | undefined {
-    const entry = this.#entries.get(path);
+    const entry = this.#entry(path);
     if (entry === undefined || entry.identity !== identityOf(stat)) return undefined;
     entry.run = this.#run;
+    this.#entries.set(path, entry);
     return entry.digest;
   }
 
@@ -74,11 +100,14 @@ export class StatCache {
    * the racy rule need not apply; `"unsynced"` when it may not be on disk yet
    */
   remember(path: string, stat: BigIntStats, digest: Digest, read: number | "own" | "unsynced"): void {
+    this.#read();
     if (typeof read === "number" && isRacy(stat, read)) {
-      if (this.#entries.delete(path)) this.#dirty = true;
+      if (this.#entry(path) !== undefined) this.#dirty = true;
+      this.#entries.delete(path);
+      this.#forgotten.add(path);
       return;
     }
-    this.#entries.set(path, { identity: identityOf(stat), digest, run: this.#run, unsynced: read === "unsynced" });
+    this.#set(path, { identity: identityOf(stat), digest, run: this.#run, unsynced: read === "unsynced" });
     this.#dirty = true;
   }
 
@@ -103,9 +132,14 @@ export class StatCache {
     return one !== undefined && is(one.from) ? one.to : undefined;
   }
 
+  /** Paths that {@linkcode StatCache.carry} was used for. */
+  get moved(): { has(path: string): boolean; readonly size: number } {
+    return this.#carried;
+  }
+
   /** Whether a file whose digest is known may not be on disk yet. */
   isUnsynced(path: string): boolean {
-    return this.#entries.get(path)?.unsynced ?? false;
+    return this.#entry(path)?.unsynced ?? false;
   }
 
   /** Digest of a regular file: remembered, or read now. */
@@ -133,13 +167,20 @@ export class StatCache {
   /** Writes the cache when it changed. Failing to is no error. */
   flush(): void {
     if (!this.#dirty) return;
-    const kept = [...this.#entries].filter(([path, entry]) => this.#run - entry.run < maxIdle || this.#still(path, entry));
+    const { at } = this.#read();
+    const paths: string[] = [], entries: Entry[] = [];
+    for (const path of new Set([...at.keys(), ...this.#entries.keys()])) {
+      const entry = this.#entry(path);
+      if (entry === undefined || (this.#run - entry.run >= maxIdle && !this.#still(path, entry))) continue;
+      paths.push(path);
+      entries.push(entry);
+    }
     const columns: readonly Column[] = [
-      kept.map(([path]) => path),
-      kept.map(([, entry]) => entry.identity),
-      kept.map(([, entry]) => entry.digest),
-      Uint32Array.from(kept, ([, entry]) => entry.run),
-      Uint32Array.from(kept, ([, entry]) => (entry.unsynced ? 1 : 0)),
+      paths,
+      entries.map(({ identity }) => identity),
+      entries.map(({ digest }) => digest),
+      Uint32Array.from(entries, ({ run }) => run),
+      Uint32Array.from(entries, ({ unsynced }) => (unsynced ? 1 : 0)),
     ];
     writeColumns(this.#file, format, this.#boot ?? null, columns);
     this.#dirty = false;

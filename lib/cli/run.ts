@@ -159,11 +159,12 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   try {
     const state = openState(project, trust);
     const aside = trust === undefined ? [] : (await import("../trust.ts")).putAside(project, process.env);
-    const loaded = await load(project, state.cache);
-    const names = wanted(context, loaded);
-    // Results that somebody else recorded since are not in it.
     const kept = Evidence.read(evidenceFile(project), { ...project, epoch: state.epoch, env: process.env });
-    const before = kept?.snapshot === loaded.basis?.id && kept?.basisHolds() === true ? kept : undefined;
+    // Results that somebody else recorded since are not in it.
+    const held = kept?.basisHolds() === true ? kept : undefined;
+    const loaded = await load(project, state.cache, { believed: held?.snapshot });
+    const names = wanted(context, loaded);
+    const before = held?.snapshot === loaded.basis?.id ? held : undefined;
     const proven = options.force || options.audit ? new Set<string>() : provenFresh(loaded, state, names, before);
     const judgements = new Judgements();
     await checkTools(context, { state, loaded }, names, proven);
