@@ -263,7 +263,7 @@ export class Records {
 
   /** The results of a target that are kept and believed, the one used last at the end. */
   results(target: string): readonly Record[] {
-    return (this.#byTarget.get(target) ?? []).filter((entry) => this.#believes(entry)).map(({ record }) => record);
+    return this.#entries(target).filter((entry) => this.#believes(entry)).map(({ record }) => record);
   }
 
   /** Every result that is kept. */
