@@ -39,11 +39,19 @@ export class Judgements {
 
   /**
    * Writes evidence for the next run, when anything was learned: what was judged now, and what is known from before
-   * of the others.
+   * of the others. Failing to is no error.
    *
    * @param before evidence that was found to belong to this evaluation, and to the records of before the run
    */
   write(file: string, loaded: Loaded, state: State, before: Evidence | undefined): void {
+    try {
+      this.#write(file, loaded, state, before);
+    } catch {
+      // The next run judges again.
+    }
+  }
+
+  #write(file: string, loaded: Loaded, state: State, before: Evidence | undefined): void {
     const { basis } = loaded;
     if (basis === undefined || (before !== undefined && this.#judged.size === 0 && this.#dropped.size === 0)) return;
     const facts = basisFacts(basis.files, state);

@@ -92,10 +92,10 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
+  const hush = declaration.secrets === undefined ? undefined : (await import("./hush.ts")).hushFor(declaration, state.project.directory, log.fd);
   const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
-  let keep = false;
-  const hush = declaration.secrets === undefined ? undefined : (await import("./hush.ts")).hushFor(declaration, state.project.directory, log.fd);
+  let keep = false, done = false;
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const watch = options.audit?.auditor.watch(resolution.env);
@@ -137,6 +137,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     options.part?.("record and place");
     state.records.append(record, record.duration >= worthwhile);
     for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
+    done = true;
     return { record, edited, inputs };
   } catch (error) {
     // What a failed recipe left is there to look at until the next run, and for its commands to be run again.
@@ -146,7 +147,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   } finally {
     if (!keep) {
       state.store.conceal(join(directory, "in"));
-      await state.workplaces.giveBack(directory);
+      await state.workplaces.giveBack(directory, done);
     }
   }
 }

@@ -1,9 +1,10 @@
 /**
  * Private directories for recipes to run in, each with `out`, `tmp` and `in`. One that was left empty serves the next
- * recipe: making and removing four directories takes longer than a quick recipe does. Knows no target.
+ * recipe, under another name: making and removing four directories takes longer than a quick recipe does. Knows no
+ * target.
  * @module
  */
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -20,19 +21,26 @@ export class Workplaces {
     this.#prefix = prefix;
   }
 
-  /** An empty one, of mode 0700. */
+  /** An empty one, of mode 0700, at a path that none had before: what an earlier recipe still does misses it. */
   take(): string {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
     const place = `${this.#prefix}${this.#serial++}`;
+    const free = this.#free.pop();
+    if (free !== undefined) {
+      renameSync(free, place);
+      return place;
+    }
     for (const part of parts) mkdirSync(join(place, part), { recursive: true, mode: 0o700 });
     return place;
   }
 
-  /** Gives one back; what is still in it is removed. */
-  async giveBack(place: string): Promise<void> {
+  /**
+   * Gives one back; what is still in it is removed.
+   *
+   * @param reuse whether it may serve again: not after a recipe that was given up and may still be at work in it
+   */
+  async giveBack(place: string, reuse: boolean): Promise<void> {
     try {
-      if (parts.every((part) => readdirSync(join(place, part)).length === 0)) {
+      if (reuse && parts.every((part) => readdirSync(join(place, part)).length === 0)) {
         this.#free.push(place);
         return;
       }
@@ -46,6 +54,12 @@ export class Workplaces {
 
   /** Removes those that nobody uses. */
   close(): void {
-    for (const place of this.#free.splice(0)) rmSync(place, { recursive: true, force: true });
+    for (const place of this.#free.splice(0)) {
+      try {
+        rmSync(place, { recursive: true, force: true });
+      } catch {
+        // Removed at the start of the next run.
+      }
+    }
   }
 }

@@ -87,7 +87,7 @@ async function checkTools(context: CommandContext, { loaded, state }: Engine, na
 }
 
 /** Loads the reporter only when something happens: a run with nothing to do needs no spinner. */
-function lazyReporter(context: CommandContext): { on(event: Event): void; finish(): Promise<void> } {
+function lazyReporter(context: CommandContext): { on(event: Event): void; open(): Promise<void>; finish(): Promise<void> } {
   const { options } = context;
   const kept: Event[] = [];
   let reporter: Reporter | undefined;
@@ -99,6 +99,7 @@ function lazyReporter(context: CommandContext): { on(event: Event): void; finish
   };
   const requested = options.json ? "json" : options.quiet ? "quiet" : options.reporter;
   return {
+    open: () => (loading ??= open(requested)),
     on(event) {
       if (reporter !== undefined) return reporter.on(event);
       kept.push(event);
@@ -179,6 +180,8 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     if (aside.length > 0) {
       reporter.on({ type: "warning", code: "IMG6005", message: `Private keys that no trusted key signed were put aside: ${aside.join(", ")}`, hint: "They are in .imgtask/keys/.untrusted; what needs one makes a new one" });
     }
+    // If the tracer ends, nothing can be loaded any more.
+    if (audit !== undefined) await reporter.open();
     const { outcomes, failure } = await (audit?.auditTargets ?? schedule)(loaded, names, state, {
       budget: new Budget({ jobs, memory: options.memory, directory: project.state }),
       failures: options.failures,

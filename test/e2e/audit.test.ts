@@ -188,7 +188,7 @@ test("an audit that could not observe everything fails, and records nothing", { 
     const finished = await one.imgtask("run", "--audit", "--json", `ok:${name}`);
     const failure = finished.stdout === "" ? undefined : events(finished).find(({ type }) => type === "target failed");
     assert.equal(finished.code, 1, `${name}: ${finished.stdout}${finished.stderr}`);
-    assert.equal(failure?.error?.code, "IMG3041", `${name}: ${finished.stdout}`);
+    assert.equal(failure?.error?.code, "IMG3041", `${name}: ${finished.stdout}${finished.stderr}`);
     assert.equal(events(finished).some(({ type }) => type === "target done"), false);
     closed++;
   }
