@@ -22,9 +22,14 @@ export function callerFrames(): readonly Location[] {
   return frames;
 }
 
-/** The innermost of {@linkcode callerFrames}. */
+/** The innermost of some frames that is in code of the user's own, or else in whatever called. */
+export function placeIn(frames: readonly Location[]): Location | undefined {
+  return frames.find(({ file }) => !file.includes("/node_modules/")) ?? frames[0];
+}
+
+/** Where in the user's code the current call comes from. */
 export function callerLocation(): Location | undefined {
-  return callerFrames()[0];
+  return placeIn(callerFrames());
 }
 
 /** Where the code that runs stands, which need not be what the user wrote. */

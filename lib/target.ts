@@ -13,7 +13,7 @@ import {
   type Source,
   type SourceGlob,
 } from "./artifact.ts";
-import { callerFrames, callerLocation } from "./caller.ts";
+import { callerFrames, callerLocation, placeIn } from "./caller.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import { type Demand, demandOf, type Resources } from "./resources.ts";
@@ -287,7 +287,7 @@ export function target<
   const S extends Secrets = {},
 >(name: Name, spec: TargetSpec<I, P, O, S>): Target<Name, O> {
   const frames = callerFrames();
-  const location = frames[0];
+  const location = placeIn(frames);
   checkName(name, location);
   if (name === "group" || name.startsWith("group:")) throw reserved(name, location);
   checkPatience(spec.retries, spec.timeout, name, location);

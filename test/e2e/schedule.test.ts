@@ -13,20 +13,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { checkTrace, type TraceEvent } from "../rig/chrome-trace.ts";
 import { type Finished, processesWith, TestProject } from "../rig/project.ts";
 
-/** What the imagefiles begin with: `noted` runs something between two lines of a journal. */
-const preamble = `import { ExitCode, group, ImgtaskError, output, target } from "imgtask";
-import { appendFileSync, existsSync, writeFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-const journal = (line) => appendFileSync(process.env.RUNS + "/journal", line + "\\n");
-const made = (name, parts) => target(name, { outputs: { out: "file" }, params: { name }, ...parts, async run(context) {
+/** A kind of target that runs something between two lines of a journal; a package, as kinds are. */
+const kit = `import { target } from "imgtask";
+import { appendFileSync, writeFileSync } from "node:fs";
+export const journal = (line) => appendFileSync(process.env.RUNS + "/journal", line + "\\n");
+export const made = (name, parts) => target(name, { outputs: { out: "file" }, params: { name }, ...parts, module: import.meta.url, async run(context) {
   journal("+" + name);
   try { await parts.work?.(context); } finally { journal("-" + name); }
   writeFileSync(context.outputs.out, name);
 } });
 `;
 
+const preamble = `import { ExitCode, group, ImgtaskError, output, target } from "imgtask";
+import { existsSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { journal, made } from "kit";
+`;
+
 function project(t: TestContext, imagefile: string): TestProject {
-  const one = new TestProject({ "imagefile.ts": preamble + imagefile });
+  const one = new TestProject({
+    "imagefile.ts": preamble + imagefile,
+    "node_modules/kit/package.json": `{ "name": "kit", "version": "1.0.0", "type": "module", "exports": "./index.js" }`,
+    "node_modules/kit/index.js": kit,
+  });
   t.after(() => one.eject());
   return one;
 }
