@@ -5,6 +5,7 @@
  */
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { digestOf } from "./digest.ts";
 import { ImgtaskError, ExitCode } from "./error.ts";
 import { type Finding, probe, probeAll } from "./host.ts";
 import { searchPath, which } from "./process.ts";
@@ -31,7 +32,10 @@ export class ToolVersions {
   constructor(file: string) {
     this.#file = file;
     try {
-      for (const [key, known] of Object.entries(JSON.parse(readFileSync(file, "utf8")) as Record<string, Known>)) this.#known.set(key, known);
+      const text = readFileSync(file, "utf8");
+      const end = text.indexOf("\n");
+      if (text.slice(0, end) !== digestOf(text.slice(end + 1))) return;
+      for (const [key, known] of Object.entries(JSON.parse(text.slice(end + 1)) as Record<string, Known>)) this.#known.set(key, known);
     } catch {
       // Every tool is asked again.
     }
@@ -110,7 +114,8 @@ export class ToolVersions {
   flush(): void {
     if (!this.#dirty) return;
     try {
-      writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#known)), { mode: 0o600 });
+      const body = JSON.stringify(Object.fromEntries(this.#known));
+      writeFileSync(`${this.#file}.new`, `${digestOf(body)}\n${body}`, { mode: 0o600 });
       renameSync(`${this.#file}.new`, this.#file);
       this.#dirty = false;
     } catch {

@@ -140,12 +140,13 @@ test("a guard that was ended is replaced, and the next one knows what runs; a ba
   const mark = `imgtask-mark-${process.pid}-${Math.random()}`;
   writeFileSync(
     join(cwd, "run.mts"),
-    `import { execFileSync } from "node:child_process";
-import { openSync } from "node:fs";
+    `import { openSync, readdirSync, readFileSync } from "node:fs";
 import { run } from ${JSON.stringify(join(repository, "lib/process.ts"))};
 const place = { cwd: ${JSON.stringify(cwd)}, env: { PATH: process.env.PATH, MARK: process.env.MARK }, logFd: openSync("/dev/null", "a"), signal: new AbortController().signal };
 void run(["sh", "-c", "sleep 301 & sleep 302"], place);
-execFileSync("pkill", ["-KILL", "-P", String(process.pid), "-f", "^/bin/sh -c trap"]);
+const text = (file) => { try { return readFileSync(file, "latin1"); } catch { return ""; } };
+const guard = readdirSync("/proc").find((id) => text("/proc/" + id + "/cmdline").startsWith("/bin/sh\\0-c\\0trap") && text("/proc/" + id + "/stat").split(") ")[1]?.split(" ")[1] === String(process.pid));
+process.kill(Number(guard), "SIGKILL");
 setInterval(() => {}, 1000);
 `,
   );
