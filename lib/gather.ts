@@ -16,7 +16,7 @@ import { type Fact, identityIn, Witness } from "./witness.ts";
 
 /** Judgements of one run, by target. */
 export class Judgements {
-  readonly #judged = new Map<string, { readonly witnesses: readonly Witness[]; readonly record: Record }>();
+  readonly #judged = new Map<string, { readonly facts: readonly Fact[] | undefined; readonly made: bigint }>();
   readonly #dropped = new Set<string>();
 
   /**
@@ -27,7 +27,10 @@ export class Judgements {
    */
   async keep(declaration: Declaration, record: Record, state: State, inputs: Witness, outputs?: Witness): Promise<void> {
     if (outputs === undefined) await look(declaration, record, state, (outputs = new Witness()));
-    this.#judged.set(record.target, { witnesses: [inputs, outputs], record });
+    this.#judged.set(record.target, {
+      facts: inputs.sure && outputs.sure ? [...inputs.facts, ...outputs.facts] : undefined,
+      made: madeOf(Object.keys(record.outputs).sort().map((output) => `${output} ${record.outputs[output]!.digest}`)),
+    });
     this.#dropped.delete(record.target);
   }
 
@@ -67,10 +70,9 @@ export class Judgements {
       const one = this.#judged.get(name);
       const common = { name, group: declaration.kind === "group", dependencies, keep: !this.#dropped.has(name) };
       if (one === undefined) return { ...common, learned: undefined };
-      const made = madeOf(Object.keys(one.record.outputs).sort().map((output) => `${output} ${one.record.outputs[output]!.digest}`));
-      const facts = one.witnesses.every((witness) => witness.sure) ? one.witnesses.flatMap((witness) => witness.facts.map(current)) : undefined;
+      const facts = one.facts?.map(current);
       unsynced ||= facts?.some(({ path }) => state.cache.isUnsynced(path)) ?? false;
-      return { ...common, learned: { made, env: variablesOf(declaration), facts } };
+      return { ...common, learned: { made: one.made, env: variablesOf(declaration), facts } };
     });
     const { directory, imagefile } = state.project;
     writeEvidence(file, { imagefile, directory, epoch: state.epoch, env: process.env }, {

@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { placeOf } from "./code/place.ts";
 import { canonicalJson, type Digest, digestOf } from "./digest.ts";
 import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
 import { buildGraph, type Graph } from "./graph.ts";
@@ -95,8 +96,8 @@ export async function load(project: Project, cache: StatCache, options: { readon
   for (const path of whole) files.add(path);
   const own = registered.filter(({ declaration, recipe }) => recipe !== undefined && declaration.module === undefined);
   // The compiler takes its time to load; without recipes of the imagefile's own there is nothing for it to read.
-  const code = own.length === 0 && !unresolved ? undefined : await import("./code/recipes.ts").then(({ readRecipes }) =>
-    readRecipes(own, { imagefile: project.imagefile, directory: project.directory, identify: (directory) => identifyPackage(directory, digest), digest }));
+  const code = own.length === 0 && !unresolved ? undefined : await import("./code/apart.ts").then(({ readRecipesApart }) =>
+    readRecipesApart(own.map(placeOf), { imagefile: project.imagefile, directory: project.directory, identify: (directory) => identifyPackage(directory, digest), digest }));
   for (const path of code?.files ?? []) files.add(path);
   for (const path of code?.packages ?? []) files.add(path);
   const read = watched.files().filter((path) => !files.has(path)).map((path) => [path, cachedDigest(path, cache)] as const);

@@ -58,13 +58,29 @@ export interface Record {
 }
 
 /** A result as it stands in the log. */
-interface Entry {
-  readonly record: Record;
+class Entry {
   /** The JSON of the record, byte by byte what is signed. */
   readonly body: string;
   readonly signature: string | undefined;
   /** Whether it is believed; found out when it is asked for. */
-  believed?: boolean;
+  believed: boolean | undefined;
+  #record: Record | undefined;
+
+  constructor(record: Record | undefined, body: string, signature: string | undefined, believed?: boolean) {
+    this.#record = record;
+    this.believed = believed;
+    this.body = body;
+    this.signature = signature;
+  }
+
+  get record(): Record {
+    return (this.#record ??= JSON.parse(this.body) as Record);
+  }
+
+  /** Keeps the text alone, which takes a quarter of the memory: few results are asked for again by the run that made them. */
+  forget(): void {
+    this.#record = undefined;
+  }
 }
 
 /** Results kept of one target, so that going back to an earlier state restores instead of running. */
@@ -112,7 +128,7 @@ function decode(text: string): Entry | undefined {
   try {
     const record = JSON.parse(body) as Record | null;
     if (typeof record?.target !== "string" || !isDigest(record.fingerprint)) return undefined;
-    return { record, body, signature: tab < 0 ? undefined : text.slice(tab + 1) };
+    return new Entry(record, body, tab < 0 ? undefined : text.slice(tab + 1));
   } catch {
     // The checksum is no secret: whoever can write to the log can make one.
     return undefined;
@@ -307,6 +323,7 @@ export class Records {
       closeSync(fd);
     }
     this.#remember(entry);
+    entry.forget();
     this.#count(record.target);
     this.#lines++;
   }
@@ -314,9 +331,9 @@ export class Records {
   #entryOf(record: Record): Entry {
     const producer = this.#trust?.producer;
     // This run's own, unsigned: not taken by a run that trusts some, and nothing to warn of.
-    if (producer === undefined) return { record, body: JSON.stringify(record), signature: undefined, ...(this.#trust === undefined ? {} : { believed: false }) };
+    if (producer === undefined) return new Entry(record, JSON.stringify(record), undefined, this.#trust === undefined ? undefined : false);
     const body = JSON.stringify({ ...record, producer });
-    return { record: JSON.parse(body) as Record, body, signature: this.#trust!.sign(body) };
+    return new Entry(undefined, body, this.#trust!.sign(body));
   }
 
   /** What compacting keeps: of a run that trusts some, also what others may take, but nothing that is forged. */

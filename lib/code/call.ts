@@ -6,7 +6,7 @@
 import { realpathSync } from "node:fs";
 import { ts } from "ts-morph";
 import type { Location } from "../error.ts";
-import type { Registered } from "../target.ts";
+import type { RecipePlace } from "./place.ts";
 import type { Modules } from "./module.ts";
 import type { Names } from "./name.ts";
 import { strip } from "./text.ts";
@@ -26,16 +26,16 @@ export class Calls {
   }
 
   /** The expression or method that is a target's recipe, or `undefined` where that is not certain. */
-  recipeOf({ frames, recipe }: Registered): ts.Node | undefined {
+  recipeOf({ frames, parameters, async }: Pick<RecipePlace, "frames" | "parameters" | "async">): ts.Node | undefined {
     const call = this.#at(frames[0]);
-    if (call === undefined || recipe === undefined) return undefined;
+    if (call === undefined) return undefined;
     const callee = strip(call.expression);
     const meaning = ts.isIdentifier(callee) ? this.#names.of(callee) : this.#ofNamespace(callee);
     if (meaning?.type !== "package" || meaning.export !== "target" || meaning.specifier !== "imgtask") return undefined;
     const spec = call.arguments[1];
     if (spec === undefined || call.arguments.some((one) => ts.isSpreadElement(one))) return undefined;
     const found = this.#property(spec, "run", frames, 0);
-    return found !== undefined && fits(found, recipe, this.#names) ? found : undefined;
+    return found !== undefined && fits(found, { parameters, async }, this.#names) ? found : undefined;
   }
 
   #ofNamespace(callee: ts.Expression): ReturnType<Names["of"]> | undefined {
@@ -138,11 +138,11 @@ export class Calls {
 }
 
 /** Whether a function may be what the code at a node makes: a look at what can be seen of it. */
-function fits(node: ts.Node, recipe: (...args: never[]) => unknown, names: Names): boolean {
+function fits(node: ts.Node, recipe: Pick<RecipePlace, "parameters" | "async">, names: Names): boolean {
   const found = ts.isMethodDeclaration(node) ? node : ts.isExpression(node) ? functionOf(names, node) : undefined;
   if (found === undefined) return ts.isExpression(node) && valueOf(node) !== undefined;
   const required = found.parameters.filter((one) => !(ts.isIdentifier(one.name) && one.name.text === "this"));
   const optional = required.findIndex((one) => one.initializer !== undefined || one.dotDotDotToken !== undefined);
   const isAsync = (ts.getCombinedModifierFlags(found as ts.Declaration) & ts.ModifierFlags.Async) !== 0;
-  return recipe.length === (optional < 0 ? required.length : optional) && isAsync === (recipe.constructor.name === "AsyncFunction");
+  return recipe.parameters === (optional < 0 ? required.length : optional) && isAsync === recipe.async;
 }

@@ -10,11 +10,11 @@ import { type Digest, digestOf } from "../digest.ts";
 import { ExitCode, ImgtaskError, type Location } from "../error.ts";
 import type { PackageIdentity } from "../recipe.ts";
 import type { RecipeSheet } from "../recipe-sheet.ts";
-import type { Registered } from "../target.ts";
 import { Calls } from "./call.ts";
 import { Changes } from "./change.ts";
 import { type Modules, readModules } from "./module.ts";
 import { Names } from "./name.ts";
+import type { RecipePlace } from "./place.ts";
 import type { Problem } from "./problem.ts";
 import { type Unit, Units } from "./unit.ts";
 import { Values } from "./value.ts";
@@ -25,7 +25,7 @@ export interface RecipeCode {
   readonly digest: Digest | undefined;
   readonly sheet: RecipeSheet;
   /** Why all modules stand for it. */
-  readonly coarse?: { readonly name: string; readonly what: string; readonly location?: Location };
+  readonly coarse?: { readonly name: string; readonly what: string; readonly location?: Location } | undefined;
 }
 
 /** What was read of the code of an imagefile. */
@@ -59,7 +59,7 @@ const schema = "recipe 1";
  * @param targets those whose recipes are in the user's own modules
  * @throws {ImgtaskError} IMG2016, IMG2017, IMG2018 for a recipe that uses what its digest cannot see
  */
-export function readRecipes(targets: readonly Registered[], outside: Outside): Code {
+export function readRecipes(targets: readonly RecipePlace[], outside: Outside): Code {
   return new Reader(outside).read(targets);
 }
 
@@ -85,19 +85,19 @@ class Reader {
     this.#calls = new Calls(this.#modules, names);
   }
 
-  read(targets: readonly Registered[]): Code {
+  read(targets: readonly RecipePlace[]): Code {
     const recipes = new Map<string, RecipeCode>();
-    for (const target of targets) recipes.set(target.declaration.name, this.#recipe(target));
+    for (const target of targets) recipes.set(target.name, this.#recipe(target));
     const whole = [...this.#modules.files.values()].map((file) => ({ file: this.#nameOf(file.fileName), name: "", line: 1, text: print(file, file) }));
     return { files: [...this.#modules.files.keys(), ...this.#modules.others], packages: this.#packages, recipes, whole: whole.sort((a, b) => (a.file < b.file ? -1 : 1)) };
   }
 
-  #recipe(target: Registered): RecipeCode {
+  #recipe(target: RecipePlace): RecipeCode {
     const root = this.#calls.recipeOf(target);
-    if (root === undefined) return { digest: undefined, sheet: [], coarse: { name: target.declaration.name, what: "a recipe whose code cannot be told for sure" } };
+    if (root === undefined) return { digest: undefined, sheet: [], coarse: { name: target.name, what: "a recipe whose code cannot be told for sure" } };
     let done = this.#done.get(root);
     if (done === undefined) this.#done.set(root, (done = this.#digest(root)));
-    if ("refused" in done) throw refusal(target.declaration.name, done.refused);
+    if ("refused" in done) throw refusal(target.name, done.refused);
     return done;
   }
 

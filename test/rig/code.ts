@@ -6,6 +6,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
+import { placeOf } from "../../lib/code/place.ts";
 import { type RecipeCode, readRecipes } from "../../lib/code/recipes.ts";
 import { digestFileSync } from "../../lib/digest.ts";
 import { identifyPackage } from "../../lib/recipe.ts";
@@ -30,5 +31,5 @@ export async function recipesOf(t: TestContext, files: Readonly<Record<string, s
   targets.length = 0;
   await import(pathToFileURL(imagefile).href);
   const own = targets.filter(({ recipe, declaration }) => recipe !== undefined && declaration.module === undefined);
-  return Object.fromEntries(readRecipes(own, { imagefile, directory, identify: (at) => identifyPackage(at, digestFileSync), digest: digestFileSync }).recipes);
+  return Object.fromEntries(readRecipes(own.map(placeOf), { imagefile, directory, identify: (at) => identifyPackage(at, digestFileSync), digest: digestFileSync }).recipes);
 }
