@@ -7,7 +7,10 @@ import { resolve } from "node:path";
 import { ExitCode, ImgtaskError, isImgtaskError } from "../error.ts";
 import { wantsColor } from "../report/choose.ts";
 import type { CommandContext } from "./context.ts";
+import { findProject } from "../project.ts";
 import { type Options, parseOptions } from "./options.ts";
+// Not loaded when it is needed, as the others are: nearly always it is.
+import { unchanged } from "./unchanged.ts";
 
 /** Whether text for standard error may hold colours. */
 const colorFor = (options: Options | undefined): boolean => wantsColor(process.stderr, process.env, options?.color);
@@ -20,7 +23,6 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
     case "run":
     case "plan":
     case "why": {
-      const { findProject } = await import("../project.ts");
       const { openState, openTrust } = await import("../state.ts");
       const { load } = await import("../load.ts");
       const project = findProject(context.cwd, options.imagefile);
@@ -79,11 +81,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     options = parseOptions(argv);
     const cwd = resolve(options.directory ?? ".");
-    const { findProject } = await import("../project.ts");
-    if (options.command === "run" && [...options.given].every((name) => harmless.has(name))) {
-      const { unchanged } = await import("./unchanged.ts");
-      if (unchanged(options, cwd, process.env)) return ExitCode.ok;
-    }
+    if (options.command === "run" && [...options.given].every((name) => harmless.has(name)) && unchanged(options, cwd, process.env)) return ExitCode.ok;
     let imagefile: string | undefined;
     try {
       imagefile = findProject(cwd, options.imagefile).imagefile;
