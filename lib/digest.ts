@@ -63,3 +63,11 @@ export function canonicalJson(value: unknown): string {
   }
   return JSON.stringify(value);
 }
+
+/**
+ * Digest of an environment variable that may hold a secret, for caches that notice another value: of no use without the
+ * salt, and another one in each cache. `"unset"` when there is none.
+ */
+export function saltedDigest(salt: string, name: string, value: string | undefined): string {
+  return value === undefined ? "unset" : digestOf(`${salt}\0${name}\0${value}`);
+}

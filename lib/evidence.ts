@@ -9,6 +9,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { lstatSync, type Stats, statSync } from "node:fs";
 import { type Column, readColumns, writeColumns } from "./columns.ts";
+import { saltedDigest } from "./digest.ts";
 import { bootId } from "./files.ts";
 import { type Fact, type Identity, typeBits } from "./witness.ts";
 
@@ -83,10 +84,6 @@ const width = 5;
 /** A number for the digests of outputs: 63 bits of their SHA-256. */
 export function madeOf(digests: readonly string[]): bigint {
   return createHash("sha256").update(digests.join("\n")).digest().readBigInt64LE(0);
-}
-
-function salted(salt: string, name: string, value: string | undefined): string {
-  return value === undefined ? "unset" : createHash("sha256").update(`${salt}\0${name}\0${value}`).digest("hex");
 }
 
 /** The columns of numbers. `…Ends` say where the part of each target in the column after it ends. */
@@ -215,7 +212,7 @@ export class Evidence {
   #variableHolds(variable: number): boolean {
     if (this.#variables[variable] === 0) {
       const [name, value] = this.#own.env[variable]!;
-      this.#variables[variable] = salted(this.#own.salt, name, this.#env[name]) === value ? 1 : 2;
+      this.#variables[variable] = saltedDigest(this.#own.salt, name, this.#env[name]) === value ? 1 : 2;
     }
     return this.#variables[variable] === 1;
   }
@@ -277,7 +274,7 @@ export function writeEvidence(file: string, { imagefile, directory, epoch, env }
   const salt = old?.salt ?? randomBytes(16).toString("hex");
   const variables: (readonly [name: string, value: string])[] = [], variableNumbers = new Map<string, number>();
   // What was judged before may have been judged with another value.
-  const variableOf = (name: string, value = salted(salt, name, env[name])): number => {
+  const variableOf = (name: string, value = saltedDigest(salt, name, env[name])): number => {
     const key = `${value} ${name}`;
     if (!variableNumbers.has(key)) variableNumbers.set(key, variables.push([name, value]) - 1);
     return variableNumbers.get(key)!;

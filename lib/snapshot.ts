@@ -3,10 +3,10 @@
  * every file and environment variable that the evaluation read is unchanged. Runs no code of the user's.
  * @module
  */
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { type Digest, digestFileSync, digestOf } from "./digest.ts";
+import { type Digest, digestFileSync, digestOf, saltedDigest } from "./digest.ts";
 import type { StatCache } from "./stat-cache.ts";
 import type { Declaration } from "./target.ts";
 
@@ -36,10 +36,6 @@ interface Stored extends Evaluation {
 }
 
 const runtime = `${process.version} ${process.arch}`;
-
-function salted(salt: string, name: string, value: string | undefined): string {
-  return value === undefined ? "unset" : createHash("sha256").update(`${salt}\0${name}\0${value}`).digest("hex");
-}
 
 /** A kept evaluation, and what it rests on. */
 export interface Snapshot {
@@ -83,7 +79,7 @@ export function readSnapshot(file: string, imagefile: string, cache: StatCache, 
     const stored = JSON.parse(body) as Stored;
     if (stored.format !== format || stored.runtime !== runtime || stored.imagefile !== imagefile) return undefined;
     if (text.slice(0, end) === believed) return snapshotOf(believed, stored);
-    for (const [name, digest] of stored.environment) if (salted(stored.salt, name, env[name]) !== digest) return undefined;
+    for (const [name, digest] of stored.environment) if (saltedDigest(stored.salt, name, env[name]) !== digest) return undefined;
     for (const [path, digest] of stored.files) if ((cachedDigest(path, cache) ?? null) !== digest) return undefined;
     return snapshotOf(text.slice(0, end), stored);
   } catch {
@@ -121,7 +117,7 @@ export function writeSnapshot(
     imagefile,
     files: [...(digests as readonly (readonly [string, Digest])[]), ...others],
     salt,
-    environment: Object.entries(environment).map(([name, value]) => [name, salted(salt, name, value)] as const),
+    environment: Object.entries(environment).map(([name, value]) => [name, saltedDigest(salt, name, value)] as const),
   };
   const body = JSON.stringify(stored);
   try {

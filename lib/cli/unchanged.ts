@@ -3,10 +3,10 @@
  * neither runs nor writes anything.
  * @module
  */
+import { epochOf } from "../epoch.ts";
 import { Evidence } from "../evidence.ts";
 import { selectNames } from "../graph.ts";
-import { evidenceFile, findProject, type Project } from "../project.ts";
-import { epochOf } from "../epoch.ts";
+import { evidenceFile, findProject } from "../project.ts";
 import { nothingWords } from "../report/nothing.ts";
 import type { Options } from "./options.ts";
 
@@ -17,7 +17,7 @@ export function unchanged(options: Options, cwd: string, env: NodeJS.ProcessEnv)
   const started = performance.now();
   let targets: number;
   try {
-    const project: Project = findProject(cwd, options.imagefile);
+    const project = findProject(cwd, options.imagefile);
     const evidence = Evidence.read(evidenceFile(project), { ...project, epoch: epochOf(env["SOURCE_DATE_EPOCH"]), env });
     if (evidence === undefined || !evidence.basisHolds()) return false;
     const names = options.targets.length > 0 ? selectNames(evidence.names, options.targets) : evidence.default === undefined ? [] : [evidence.default];
