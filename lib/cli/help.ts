@@ -30,6 +30,7 @@ const optionLines = {
   store: ["--store", "remove stored results too: everything is built anew then"],
   artifacts: ["--artifacts", "remove finished outputs too, unless they were edited"],
   all: ["--all", "both, and logs and caches"],
+  dashboard: ["--dashboard", "the dashboard for Grafana that shows them"],
   json: ["--json", "data for programs on standard output"],
   directory: ["-C, --directory DIR", "work in DIR (default: .)"],
   imagefile: ["--imagefile FILE", "use FILE (default: imagefile.ts here or in a directory above)"],
@@ -79,6 +80,12 @@ const topics: Readonly<Record<Command, Topic>> = {
     summary: "Remove temporary files; with options, also what was built",
     details: ["Never removes a file that imgtask has not made or that was edited since."],
     options: ["store", "artifacts", "all", "json"],
+  },
+  metrics: {
+    usage: "imgtask metrics",
+    summary: "Write how often targets succeeded, how long they took and how large they are, for Prometheus",
+    details: ["With IMGTASK_METRICS=FILE every run writes them into FILE, for the node exporter's textfile collector."],
+    options: ["dashboard"],
   },
   init: {
     usage: "imgtask init",

@@ -11,7 +11,7 @@ import type { FailureMode } from "../schedule.ts";
 
 /** Every command. A word that is none of these is a target to run. */
 export const commands = [
-  "run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "init", "help", "version",
+  "run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "metrics", "init", "help", "version",
 ] as const;
 
 /** One of {@linkcode commands}. */
@@ -62,6 +62,8 @@ export interface Options {
   readonly given: ReadonlySet<string>;
   /** What `clean` removes beside temporary files. */
   readonly clean: { readonly store: boolean; readonly artifacts: boolean };
+  /** `metrics` writes the dashboard instead. @default false */
+  readonly dashboard: boolean;
 }
 
 interface Flag {
@@ -95,6 +97,7 @@ const flags: Readonly<Record<string, Flag>> = {
   store: { type: "boolean", of: ["clean"] },
   artifacts: { type: "boolean", of: ["clean"] },
   all: { type: "boolean", of: ["clean"] },
+  dashboard: { type: "boolean", of: ["metrics"] },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
 };
@@ -204,6 +207,7 @@ export function parseOptions(argv: readonly string[]): Options {
     exitCode: given.has("exit-code"),
     given: new Set(given.keys()),
     format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
+    dashboard: given.has("dashboard"),
     clean: { store: given.has("store") || given.has("all"), artifacts: given.has("artifacts") || given.has("all") },
   };
 }
@@ -220,7 +224,7 @@ function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>
   }
   if (named === undefined) return { command: "run", targets: words, implied: true };
   if (named === "help" && rest[0] !== undefined && !(commands as readonly string[]).includes(rest[0])) throw unknownCommand(rest[0]);
-  const limit = { why: 1, init: 0, check: 0, version: 0, help: 1, clean: 0 }[named as string];
+  const limit = { why: 1, init: 0, check: 0, version: 0, help: 1, clean: 0, metrics: 0 }[named as string];
   if (limit !== undefined && rest.length > limit) {
     throw usage(`Command "${named}" takes ${limit === 0 ? "no argument" : "one argument"}`, { found: rest.map((word) => `"${word}"`).join(" ") });
   }

@@ -11,6 +11,7 @@ import type { Event, Outcome } from "../event.ts";
 import { Evidence } from "../evidence.ts";
 import { Judgements } from "../gather.ts";
 import { closure, type Graph, select } from "../graph.ts";
+import { History } from "../history.ts";
 import { load, type Loaded } from "../load.ts";
 import { takeLock } from "../lock.ts";
 import { makePlan } from "../plan.ts";
@@ -148,6 +149,13 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   const trust = await openTrust(project);
   if (trust !== undefined) (await import("../trust.ts")).sweep(project.state);
   const reporter = lazyReporter(context);
+  const notifier = (process.env["IMGTASK_NOTIFY_WEBHOOK"] ?? process.env["IMGTASK_NOTIFY_SLACK"]) === undefined ? undefined : (await import("./notify.ts")).openNotifier(process.env);
+  const history = new History();
+  const on = (event: Event): void => {
+    reporter.on(event);
+    history.on(event);
+    notifier?.on(event);
+  };
   const trace = options.trace === undefined ? undefined : (await import("./trace.ts")).openTrace(options.trace, context.cwd);
   prepareState(project);
   // The state is read only when nobody else can add to it any more.
@@ -190,7 +198,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
       proven,
       judgements,
       signal: context.signal,
-      on: (event) => reporter.on(event),
+      on,
     });
     // Daemons that a recipe started. What is still in a command's group was ended with the command.
     if ([...outcomes.values()].some((outcome) => outcome !== "fresh" && outcome !== "restored")) await (await import("../stray.ts")).endStrays(commandsDirectory(project));
@@ -217,6 +225,8 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     judgements.write(evidenceFile(project), loaded, state, before);
     state.workplaces.close();
     flushState(state);
+    await keepFigures(history, project, context.cwd, on);
+    await notifier?.send(project.directory, on);
     reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: context.signal.aborted ? signalOf(context) : undefined });
     if (context.signal.aborted) return signalCode(context);
     return failure === undefined ? ExitCode.ok : failure.exitCode === ExitCode.ok ? ExitCode.failed : failure.exitCode;
@@ -224,6 +234,17 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     await reporter.finish();
     await lock.release();
   }
+}
+
+/** Adds to the history, and writes the metrics where they are asked for. That either cannot be written is a warning. */
+async function keepFigures(history: History, project: Project, cwd: string, on: (event: Event) => void): Promise<void> {
+  try {
+    history.write(project.state);
+  } catch (error) {
+    on({ type: "warning", code: "IMG6006", message: `The history could not be written: ${(error as Error).message}`, hint: undefined });
+  }
+  const file = process.env["IMGTASK_METRICS"] ?? "";
+  if (file !== "") (await import("./metrics.ts")).writeMetrics(project, file, cwd, on);
 }
 
 function signalOf(context: CommandContext): "SIGINT" | "SIGTERM" | "SIGHUP" {
