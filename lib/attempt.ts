@@ -39,7 +39,7 @@ export async function attempt(options: RunOptions, log: { readonly fd: number; r
     return await runTarget({ ...options, signal }, log);
   } catch (error) {
     if (!over.signal.aborted || options.signal.aborted) throw error;
-    const last = lastOf(log.path);
+    const last = options.registered.declaration.sensitive === true ? undefined : lastOf(log.path);
     throw new ImgtaskError("IMG3003", `"${name}" took too long`, {
       expected: `an end within ${timeout / 1000} s`,
       found: `still running after ${((Date.now() - started) / 1000).toFixed(1)} s${last === undefined ? "" : `; its log ends with: ${last}`}`,

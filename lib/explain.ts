@@ -7,6 +7,7 @@ import { readlinkSync } from "node:fs";
 import { join } from "node:path";
 import type { Reason } from "./event.ts";
 import type { Graph } from "./graph.ts";
+import { logTime } from "./log.ts";
 import type { PlanEntry } from "./plan.ts";
 import type { Record } from "./record.ts";
 import type { State } from "./state.ts";
@@ -104,8 +105,7 @@ function unfinishedAfter(time: number, target: string, state: State): Unfinished
   const directory = join(state.project.state, "logs", target);
   try {
     const name = readlinkSync(join(directory, "latest.log"));
-    const stamp = /^(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d\.\d+)/.exec(name);
-    const began = stamp === null ? Number.NaN : Date.parse(`${stamp[1]}-${stamp[2]}-${stamp[3]}T${stamp[4]}:${stamp[5]}:${stamp[6]}Z`);
+    const began = logTime(name) ?? Number.NaN;
     return began > time ? { time: began, log: join(directory, name) } : undefined;
   } catch {
     return undefined;

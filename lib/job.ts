@@ -4,6 +4,7 @@
  * @module
  */
 import { writeSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { attempt } from "./attempt.ts";
 import type { Budget } from "./budget.ts";
@@ -11,12 +12,13 @@ import { ExitCode, ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Listener, Result } from "./event.ts";
 import type { Judgements } from "./gather.ts";
 import type { Loaded } from "./load.ts";
+import { closeLog, type Log, openLog } from "./log.ts";
 import type { Verdict } from "./plan.ts";
 import type { Amounts } from "./queue.ts";
 import type { Record } from "./record.ts";
 import { amountsOf } from "./resources.ts";
 import { delayAfter, isTemporary } from "./retry.ts";
-import { type Audit, closeLog, openLog } from "./run.ts";
+import type { Audit } from "./run.ts";
 import { resolveNow, type State, type Upstream } from "./state.ts";
 import type { Declaration } from "./target.ts";
 import type { Trace, TraceSpan } from "./trace.ts";
@@ -59,7 +61,7 @@ export class Job {
   #number = 1;
   #queued = 0;
   #started: number | undefined;
-  #log: { readonly fd: number; readonly path: string } | undefined;
+  #log: Log | undefined;
 
   constructor(declaration: Declaration, verdict: Stale, inputs: Witness, host: JobHost) {
     this.declaration = declaration;
@@ -90,14 +92,14 @@ export class Job {
     });
     try {
       this.#checkRoom();
-      this.#log ??= openLog(this.#host.state, name);
+      this.#log ??= openLog(join(this.#host.state.project.state, "logs"), name, this.declaration.sensitive ?? false);
       if (this.#number === 1) on({ type: "target started", target: name, reasons: this.#verdict.reasons, log: this.#log.path });
       const before = this.#host.state.records.latest(name);
       const record = await this.#attempt(this.#log, span);
       const results: Result[] = Object.entries(record.outputs).map(([output, { digest, size, path }]) => ({ output, digest, size, path }));
       const unchanged = before !== undefined && results.every(({ output, digest }) => before.outputs[output]?.digest === digest);
       span?.end({ outcome: "done" });
-      this.close();
+      await this.close();
       on({ type: "target done", target: name, duration: this.elapsed, results, unchanged });
       return record;
     } catch (error) {
@@ -180,11 +182,16 @@ export class Job {
     return !closing.aborted;
   }
 
-  /** Closes its log; gives the path when there is one. */
-  close(): string | undefined {
+  /** Closes its log; gives the path under which it stays when there is one. */
+  async close(): Promise<string | undefined> {
     const log = this.#log;
     this.#log = undefined;
-    if (log !== undefined) closeLog(log);
-    return log?.path;
+    if (log === undefined) return undefined;
+    try {
+      return await closeLog(log);
+    } catch (error) {
+      this.#host.on({ type: "warning", code: "IMG6008", message: `The log of "${this.declaration.name}" could not be encrypted, and was removed: ${(error as Error).message}`, hint: "IMGTASK_LOG_RECIPIENTS says for whom it is encrypted" });
+      return undefined;
+    }
   }
 }

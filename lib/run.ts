@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, symlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import type { Auditor } from "./audit.ts";
 import type { Judgement } from "./audit-policy.ts";
@@ -22,9 +22,6 @@ import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
 import { sameFiles, Witness } from "./witness.ts";
 import type { Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
-
-/** Logs kept of one target. */
-const keptLogs = 10;
 
 /** What a run is given beside the target. */
 export interface RunOptions {
@@ -64,22 +61,6 @@ export interface RunResult {
   readonly edited: boolean;
   /** Saw the inputs after the run. */
   readonly inputs: Witness;
-}
-
-/** Opens a new log of a target; removes the oldest ones. */
-export function openLog(state: State, target: string): { readonly fd: number; readonly path: string } {
-  const directory = join(state.project.state, "logs", target);
-  const latest = join(directory, "latest.log");
-  if (mkdirSync(directory, { recursive: true, mode: 0o700 }) === undefined) {
-    const old = readdirSync(directory).filter((name) => name.endsWith(".log") && name !== "latest.log").sort();
-    for (const name of old.slice(0, Math.max(0, old.length - keptLogs + 1))) rmSync(join(directory, name), { force: true });
-    rmSync(latest, { force: true });
-  }
-  const stamp = new Date().toISOString().replaceAll(/[-:]/g, "").replace("T", "-").replace("Z", "");
-  const path = join(directory, `${stamp}.log`);
-  const fd = openSync(path, "ax", 0o600);
-  symlinkSync(`${stamp}.log`, latest);
-  return { fd, path };
 }
 
 /** Milliseconds from which a recipe's work is worth waiting until it is on disk. */
@@ -349,9 +330,4 @@ function shell({ cwd, env, logFd, signal, sink }: Place, hush: Hush | undefined)
       });
     }
   };
-}
-
-/** Closes a log. */
-export function closeLog(log: { readonly fd: number }): void {
-  closeSync(log.fd);
 }

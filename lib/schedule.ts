@@ -271,7 +271,7 @@ class Schedule {
         this.#advance();
         if (await job.wait(error)) return this.#enqueue(job);
       }
-      this.#fail(job.declaration, error, job.elapsed, job.close());
+      this.#fail(job.declaration, error, job.elapsed, await job.close());
     }
   }
 

@@ -156,6 +156,11 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
    * Not part of the fingerprint; only `run --audit` looks at them. @default nothing
    */
   readonly untracked?: Untracked;
+  /**
+   * Whether its log is for some eyes only: shown nowhere, and encrypted with age at the end of the run, for the
+   * recipients in `IMGTASK_LOG_RECIPIENTS`. No part of the fingerprint. @default false
+   */
+  readonly sensitive?: boolean;
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -190,6 +195,7 @@ export interface Declaration {
   readonly timeout?: number;
   readonly retries?: Retries;
   readonly untracked?: Untracked;
+  readonly sensitive?: boolean;
   /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
   readonly module?: string;
   /** Targets that belong to a group, or must merely come first. */
@@ -319,6 +325,7 @@ export function target<
     ...(spec.timeout === undefined ? {} : { timeout: spec.timeout }),
     ...(spec.retries === undefined ? {} : { retries: spec.retries }),
     ...(spec.untracked === undefined ? {} : { untracked: spec.untracked }),
+    ...(spec.sensitive === true ? { sensitive: true } : {}),
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };

@@ -2,10 +2,11 @@
  * The command `clean`: removes what imgtask made, and nothing else.
  * @module
  */
-import { chmodSync, lstatSync, readdirSync, rmdirSync, rmSync, type Stats } from "node:fs";
-import { dirname, join, sep } from "node:path";
+import { chmodSync, lstatSync, readdirSync, rmdirSync, rmSync, type Stats, statSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import { takeLock } from "../lock.ts";
+import { latestLog, logsBefore } from "../log.ts";
 import { findProject, type Project } from "../project.ts";
 import { formatSize } from "../report/size.ts";
 import { printable } from "../report/text.ts";
@@ -132,6 +133,15 @@ export async function clean(context: CommandContext): Promise<ExitCode> {
     try {
       // Outputs first: whether they were edited is known from the store.
       if (artifacts) await removeArtifacts(project, freed, cleaned);
+      if (context.options.olderThan !== undefined) {
+        for (const path of logsBefore(Date.now() - context.options.olderThan, join(project.state, "logs"))) {
+          remove(path, freed);
+          const latest = join(dirname(path), latestLog);
+          if (statSync(latest, { throwIfNoEntry: false }) === undefined) rmSync(latest, { force: true });
+          removeEmpty(dirname(path), join(project.state, "logs"));
+          cleaned.removed.push(relative(project.directory, path));
+        }
+      }
       for (const name of [...temporary, ...(store ? stored : []), ...(store && artifacts ? rest : [])]) {
         const path = join(project.state, name);
         if (lookAt(path) === undefined) continue;

@@ -29,6 +29,7 @@ const optionLines = {
   format: ["--format NAME", "mermaid or dot (default: mermaid)"],
   store: ["--store", "remove stored results too: everything is built anew then"],
   artifacts: ["--artifacts", "remove finished outputs too, unless they were edited"],
+  olderThan: ["--older-than AGE", "remove logs of runs that began so long ago, as in 30d (without it, runs remove those of 90 days)"],
   all: ["--all", "both, and logs and caches"],
   dashboard: ["--dashboard", "the dashboard for Grafana that shows them"],
   json: ["--json", "data for programs on standard output"],
@@ -79,7 +80,7 @@ const topics: Readonly<Record<Command, Topic>> = {
     usage: "imgtask clean",
     summary: "Remove temporary files; with options, also what was built",
     details: ["Never removes a file that imgtask has not made or that was edited since."],
-    options: ["store", "artifacts", "all", "json"],
+    options: ["store", "artifacts", "all", "olderThan", "json"],
   },
   metrics: {
     usage: "imgtask metrics",

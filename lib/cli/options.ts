@@ -62,6 +62,8 @@ export interface Options {
   readonly given: ReadonlySet<string>;
   /** What `clean` removes beside temporary files. */
   readonly clean: { readonly store: boolean; readonly artifacts: boolean };
+  /** `clean` removes logs of runs that began so many milliseconds ago. @default none */
+  readonly olderThan: number | undefined;
   /** `metrics` writes the dashboard instead. @default false */
   readonly dashboard: boolean;
 }
@@ -97,6 +99,7 @@ const flags: Readonly<Record<string, Flag>> = {
   store: { type: "boolean", of: ["clean"] },
   artifacts: { type: "boolean", of: ["clean"] },
   all: { type: "boolean", of: ["clean"] },
+  "older-than": { type: "string", of: ["clean"] },
   dashboard: { type: "boolean", of: ["metrics"] },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
@@ -129,6 +132,15 @@ function memory(value: string | undefined): number | undefined {
   const bytes = bytesOf(value);
   if (bytes !== undefined && bytes > 0) return bytes;
   throw usage(`Bad value "${value}" for "--memory"`, { expected: `a number with K, M, G or T, as in "4G"`, hint: "Leave it out to use what the host has to spare" });
+}
+
+const ages: Readonly<Record<string, number>> = { h: 3600e3, d: 24 * 3600e3, w: 7 * 24 * 3600e3 };
+
+function age(value: string | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  const [, number, unit] = /^(\d{1,5})([hdw])$/.exec(value) ?? [];
+  if (unit !== undefined) return Number(number) * ages[unit]!;
+  throw usage(`Bad value "${value}" for "--older-than"`, { expected: `a number with h, d or w (hours, days, weeks), as in "90d"` });
 }
 
 function failures(given: ReadonlyMap<string, unknown>): FailureMode {
@@ -207,6 +219,7 @@ export function parseOptions(argv: readonly string[]): Options {
     exitCode: given.has("exit-code"),
     given: new Set(given.keys()),
     format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
+    olderThan: age(text("older-than")),
     dashboard: given.has("dashboard"),
     clean: { store: given.has("store") || given.has("all"), artifacts: given.has("artifacts") || given.has("all") },
   };

@@ -56,8 +56,9 @@ export function waitingWords(event: Of<"waiting">): string {
   return `Waiting for another imgtask on this project: ${printable(event.holder)}`;
 }
 
-/** The last lines of a file, without reading more than its last 64 KiB. Nothing when it cannot be read. */
+/** The last lines of a file, without reading more than its last 64 KiB. Nothing when it cannot be read, or is encrypted. */
 export function tail(file: string, lines: number, bytes: number = 65_536): readonly string[] {
+  if (file.endsWith(".age")) return [];
   let text: string;
   try {
     const fd = openSync(file, "r");

@@ -11,7 +11,7 @@ import { commands, type Options, optionNames, parseOptions, unknownCommand } fro
 const defaults: Omit<Options, "given"> = {
   command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false, audit: false,
   directory: undefined, imagefile: undefined, json: false, reporter: undefined, color: "auto", quiet: false, verbose: false,
-  installTools: false, exitCode: false, format: "mermaid", clean: { store: false, artifacts: false },
+  installTools: false, exitCode: false, format: "mermaid", dashboard: false, olderThan: undefined, clean: { store: false, artifacts: false },
 };
 
 const accepted: readonly (readonly [string, Partial<Options>])[] = [
@@ -40,6 +40,8 @@ const accepted: readonly (readonly [string, Partial<Options>])[] = [
   ["doctor --install-tools", { command: "doctor", installTools: true }],
   ["clean", { command: "clean" }],
   ["clean --store", { command: "clean", clean: { store: true, artifacts: false } }],
+  ["clean --older-than 2w", { command: "clean", olderThan: 14 * 24 * 3600 * 1000 }],
+  ["metrics --dashboard", { command: "metrics", dashboard: true }],
   ["clean --all", { command: "clean", clean: { store: true, artifacts: true } }],
   ["-C .. --imagefile x.ts check", { command: "check", directory: "..", imagefile: "x.ts" }],
   ["run --reporter github --color never -q", { command: "run", reporter: "github", color: "never", quiet: true }],
