@@ -11,6 +11,7 @@ export { iso, type Iso, type IsoOptions } from "./iso/iso.ts";
 export { keypair, type Keypair, type KeypairOptions } from "./keypair/keypair.ts";
 export { directory } from "./publish/directory.ts";
 export { publish, type Published, type PublishOptions } from "./publish/publish.ts";
+export { minisign, type MinisignOptions, type Signer } from "./publish/sign.ts";
 export { rootfs, type Rootfs, type RootfsOptions } from "./rootfs/rootfs.ts";
-export { test, type TestOptions } from "./test/test.ts";
+export { test, type Test, type TestOptions } from "./test/test.ts";
 export { verify, type Verified, type VerifyOptions } from "./verify/verify.ts";

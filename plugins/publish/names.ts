@@ -5,8 +5,12 @@
  */
 import { type Artifact, ExitCode, ImgtaskError, type Input } from "../../lib/mod.ts";
 
-/** The name of the list of checksums that stands beside published files. */
+/** The list of checksums that stands beside published files. */
 export const checksumsName = "SHA256SUMS";
+/** What is told of published files, as JSON. */
+export const manifestName = "manifest.json";
+/** Where attestations stand. */
+export const attestationsName = "attestations";
 
 /** The artifact of an input. */
 export function artifactOf(input: Input): Artifact {
@@ -38,15 +42,30 @@ export function publishedName(input: Input): string {
 }
 
 /**
+ * Refuses the name of an artifact that is not safe, or that a document about artifacts may have.
+ *
+ * @throws {ImgtaskError} IMG2512.
+ */
+export function checkArtifactName(name: string): void {
+  checkPublishedName(name);
+  if (![checksumsName, manifestName, attestationsName].includes(name.split("/")[0]!) && !/\.(?:minisig|spdx\.json|cdx\.json|intoto\.jsonl)$/.test(name)) return;
+  throw new ImgtaskError("IMG2512", `The name of a published file is one of a document about such files: "${name}"`, {
+    expected: `another than "${checksumsName}", "${manifestName}" and "${attestationsName}/…", and no ending ".minisig", ".spdx.json", ".cdx.json" or ".intoto.jsonl"`,
+    exitCode: ExitCode.usage,
+  });
+}
+
+/**
  * Refuses a name that could leave the place it is published to, or hide there.
  *
  * @throws {ImgtaskError} IMG2512.
  */
 export function checkPublishedName(name: string): void {
-  const safe = /^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(name) && name.length <= 200 && name !== checksumsName;
+  const parts = name.split("/");
+  const safe = name.length <= 200 && parts.length <= 6 && parts.every((part) => /^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(part));
   if (safe) return;
   throw new ImgtaskError("IMG2512", `Bad name for a published file: ${JSON.stringify(name)}`, {
-    expected: `letters, digits, ".", "_", "+", "@", "=", "-", beginning with a letter or digit; 200 at most; not "${checksumsName}"`,
+    expected: `parts of letters, digits, ".", "_", "+", "@", "=", "-", each beginning with a letter or digit, with "/" between; 200 characters at most`,
     exitCode: ExitCode.usage,
   });
 }

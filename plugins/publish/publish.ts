@@ -1,9 +1,9 @@
 /**
- * The kind `publish`: brings finished artifacts to a place where others find them, and keeps a receipt.
- * Knows no place itself: a publisher does.
+ * The kind `publish`: brings finished artifacts to a place where others find them, with what lets these check them, and
+ * keeps a receipt. Knows no place itself: a publisher does.
  * @module
  */
-import { statSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import {
   ExitCode,
   ImgtaskError,
@@ -12,20 +12,28 @@ import {
   type OutputSpec,
   type Publisher,
   type RunContext,
+  type Secrets,
   type Target,
   target,
 } from "../../lib/mod.ts";
-import { sha256 } from "./digest.ts";
-import { checkPublishedName, publishedName } from "./names.ts";
+import { type Digests, digests } from "./digest.ts";
+import { type Document, documentsOf } from "./documents.ts";
+import { artifactOf, checkArtifactName, checkPublishedName, publishedName } from "./names.ts";
+import { openKey, type Signer } from "./sign.ts";
+import { checkTested, type Proof } from "./tested.ts";
 
 /** What `publish()` takes. */
-export interface PublishOptions {
+export interface PublishOptions<A extends readonly Input[] = readonly Input[], T extends readonly Input[] = readonly Input[]> {
   /** The files to publish: targets or single outputs of theirs. */
-  readonly artifacts: readonly Input[];
+  readonly artifacts: A;
   /** Where to. */
   readonly to: Publisher;
-  /** Tests that must have passed before. @default [] */
-  readonly tests?: readonly Input[];
+  /** Tests that must have passed before. Every image among the artifacts needs one that boots it. @default [] */
+  readonly tests?: T;
+  /** Why images are published that no test boots: one line, which is published with them. */
+  readonly untested?: string;
+  /** Signs every file and the list of them. @default nothing is signed */
+  readonly sign?: Signer;
 }
 
 /** A target that publishes artifacts. */
@@ -35,6 +43,7 @@ export type Published<Name extends string = string> = Target<`publish:${Name}`, 
 export interface Receipt {
   /** Name of the publisher. */
   readonly publisher: string;
+  /** Artifacts and the documents about them. */
   readonly files: readonly {
     readonly name: string;
     /** Bytes. */
@@ -46,24 +55,32 @@ export interface Receipt {
 }
 
 /**
- * Declares target `publish:NAME`: makes artifacts readable at a place, all of a file or nothing of it, and writes a
- * receipt. What is there already is not sent again. A file is called after the target that makes it: `iso:kali`
- * becomes `iso-kali.iso`.
+ * Declares target `publish:NAME`: makes artifacts readable at a place, all of a file or nothing of it, with
+ * `SHA256SUMS` and, where a key is given, signatures. What is there already is not sent again. A file is called after
+ * the target that makes it: `iso:kali` becomes `iso-kali.iso`.
  *
  * It runs again when an artifact or the place changes, not when somebody takes files away from there.
  *
  * @throws {ImgtaskError} IMG2511 for an artifact that is no file, IMG2512 for a bad name, IMG2513 for none at all or
- * two of one name.
+ * two of one name, IMG2581 for an image that no test boots.
  *
  * @example
  * ```ts
- * publish("release", { artifacts: [debianIso, debianDisk], to: directory("/srv/images"), tests: [bootTest] });
+ * publish("release", {
+ *   artifacts: [debianIso, debianDisk],
+ *   to: directory("/srv/images"),
+ *   tests: [isoTest, diskTest],
+ *   sign: minisign({ key: secret.file("/root/release.key") }),
+ * });
  * ```
  */
-export function publish<const Name extends string>(name: Name, options: PublishOptions): Published<Name> {
-  const { artifacts, to, tests = [] } = options;
+export function publish<const Name extends string, const A extends readonly Input[], const T extends readonly Input[] = readonly []>(
+  name: Name,
+  options: PublishOptions<A, T> & Proof<A, T>,
+): Published<Name> {
+  const { artifacts, to, tests = [], untested, sign } = options as PublishOptions;
   const names = artifacts.map(publishedName);
-  names.forEach(checkPublishedName);
+  names.forEach(checkArtifactName);
   const twice = names.find((one, index) => names.indexOf(one) !== index);
   if (names.length === 0 || twice !== undefined) {
     throw new ImgtaskError("IMG2513", `"publish:${name}" has ${twice === undefined ? "nothing to publish" : `two files named "${twice}"`}`, {
@@ -71,15 +88,19 @@ export function publish<const Name extends string>(name: Name, options: PublishO
       exitCode: ExitCode.usage,
     });
   }
+  checkTested(name, artifacts, tests, untested);
+  const secrets: Secrets = { ...to.secrets, ...sign?.secrets };
   return target(`publish:${name}`, {
     description: `Publish ${names.join(", ")} by ${to.name}`,
     inputs: { artifacts, tests },
-    params: { names, publisher: to.name, options: to.params },
+    params: { names, targets: artifacts.map((one) => artifactOf(one).target), publisher: to.name, options: to.params, signed: sign?.scheme, untested },
     env: to.env,
+    ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
     tools: to.tools,
     ...(to.untracked === undefined ? {} : { untracked: to.untracked }),
     outputs: { out: output("file", "publish receipt") },
-    resources: { network: true },
+    // Lists of a place are read, carried on and written: not by two at once.
+    resources: { network: true, memory: sign?.memory ?? 0, locks: [`place ${to.name} ${JSON.stringify(to.params)}`] },
     retries: { times: 2 },
     // Where the bytes go is the publisher's code: when that changes they must go there again.
     module: to.module,
@@ -87,22 +108,40 @@ export function publish<const Name extends string>(name: Name, options: PublishO
   });
 }
 
-type Send = RunContext<
+/** What the recipe is given. */
+export type Send = RunContext<
   { readonly artifacts: readonly Input[]; readonly tests: readonly Input[] },
-  { readonly names: readonly string[] },
-  { readonly out: OutputSpec }
+  { readonly names: readonly string[]; readonly targets: readonly string[]; readonly signed: string | undefined; readonly untested: string | undefined },
+  { readonly out: OutputSpec },
+  Secrets
 >;
+
+/** An artifact on its way. */
+export interface Outgoing extends Digests {
+  /** At the place. */
+  readonly name: string;
+  readonly path: string;
+  readonly target: string;
+}
 
 async function send(context: Send, to: Publisher): Promise<void> {
   const { inputs, params, outputs, signal, log } = context;
-  const files = params.names.map((name, index) => ({ name, path: inputs.artifacts[index]! }));
-  const sent = new Map((await to.publish(files, context)).map((one) => [one.name, one]));
+  const key = params.signed === undefined ? undefined : await openKey(context.secrets);
+  const artifacts: Outgoing[] = [];
+  for (const [index, name] of params.names.entries()) {
+    const path = inputs.artifacts[index]!, target = params.targets[index]!;
+    artifacts.push({ name, path, target, ...(await digests(path, signal, key !== undefined)) });
+  }
+  const documents = await documentsOf(artifacts, to, context, key);
+  const files: readonly (Outgoing | Document)[] = [...artifacts, ...documents];
+  for (const { name } of files) checkPublishedName(name);
+  const sent = new Map((await to.publish(files.map(({ name, path }) => ({ name, path })), context)).map((one) => [one.name, one]));
   const listed: Receipt["files"][number][] = [];
-  for (const { name, path } of files) {
+  for (const { name, size, sha256 } of files) {
     const there = sent.get(name);
     if (there === undefined) throw new ImgtaskError("IMG3511", `Publisher "${to.name}" did not say where "${name}" is`);
     log(`${name}: ${there.uploaded ? "published to" : "was already at"} ${there.location}`);
-    listed.push({ name, size: statSync(path).size, sha256: await sha256(path, signal), location: there.location });
+    listed.push({ name, size, sha256, location: there.location });
   }
   const receipt: Receipt = { publisher: to.name, files: listed };
   writeFileSync(outputs.out, `${JSON.stringify(receipt, null, 2)}\n`);

@@ -64,9 +64,9 @@ export interface SystemExpectation extends ConsoleExpectation {
 }
 
 /** What `test()` takes. */
-export interface TestOptions<Type extends "disk" | "iso"> {
+export interface TestOptions<Type extends "disk" | "iso", Image extends string = string> {
   /** A disk, or an installer ISO (put into the CD drive of a machine without a disk). It is never written to. */
-  readonly image: Producer<Type> & { readonly arch: string };
+  readonly image: Producer<Type> & { readonly arch: string; readonly name: Image };
   /** @default "bios" where the architecture has one (x86_64), otherwise "uefi" */
   readonly firmware?: "bios" | "uefi";
   /** MiB. @default 1024 */
@@ -88,6 +88,9 @@ export type TestOutputs = {
   /** The screen at the end, PNG: `screen.png`. */
   readonly screenshot: OutputSpec<"screenshot">;
 };
+
+/** A boot test, and the name of the target whose image it boots. */
+export type Test<Name extends string = string, Image extends string = string> = Target<`test:${Name}`, TestOutputs> & { readonly boots: Image };
 
 const ssh: Tool = tool("ssh", { versionArgs: ["-V"], versionPattern: /OpenSSH_(\d+(?:\.\d+)+)/, packages: { apt: "openssh-client", dnf: "openssh-clients" } });
 
@@ -151,7 +154,7 @@ interface Params {
  * });
  * ```
  */
-export function test<const Name extends string, Type extends "disk" | "iso">(name: Name, options: TestOptions<Type>): Target<`test:${Name}`, TestOutputs> {
+export function test<const Name extends string, Type extends "disk" | "iso", const Image extends string = string>(name: Name, options: TestOptions<Type, Image>): Test<Name, Image> {
   const arch = archOf(options.image.arch);
   const firmware = options.firmware ?? (arch.grub.bios === undefined ? "uefi" : "bios");
   if (firmware === "bios" && arch.grub.bios === undefined) throw bad(name, "firmware", firmware, `"uefi": ${arch.name} has no BIOS`);
@@ -170,7 +173,7 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
     console: output("file", "console log", { path: `artifacts/test/${name}/console.log` }),
     screenshot: output("file", "screenshot", { path: `artifacts/test/${name}/screen.png` }),
   } satisfies TestOutputs;
-  return target(`test:${name}`, {
+  const declared = target(`test:${name}`, {
     description: `Boots ${options.image.outputs.out.target} (${arch.name}, ${firmware}) and checks it`,
     module: import.meta.url,
     platform: arch.name,
@@ -204,6 +207,7 @@ export function test<const Name extends string, Type extends "disk" | "iso">(nam
     resources: { cpu: cpus, memory: memory * 1024 ** 2, kvm: true },
     run: (context) => bootAndCheck(context as unknown as Context),
   }) as Target<`test:${Name}`, TestOutputs>;
+  return Object.freeze({ ...declared, boots: options.image.name });
 }
 
 type Context = Omit<RunContext, "inputs" | "params" | "outputs"> & {

@@ -24,7 +24,7 @@ export interface RecipeRun {
 export async function runRecipe(
   name: string,
   paths: Readonly<Record<string, string | readonly string[]>> = {},
-  options: { readonly env?: Record<string, string | undefined>; readonly signal?: AbortSignal; /** Fills the directory of the imagefile. */ readonly prepare?: (project: string) => void } = {},
+  options: { readonly env?: Record<string, string | undefined>; readonly secrets?: Readonly<Record<string, string>>; readonly signal?: AbortSignal; /** Fills the directory of the imagefile. */ readonly prepare?: (project: string) => void } = {},
 ): Promise<RecipeRun> {
   const registered = registry().targets.findLast((one) => one.declaration.name === name);
   if (registered?.recipe === undefined) throw new Error(`no recipe for ${name}`);
@@ -56,6 +56,7 @@ export async function runRecipe(
     inputs,
     params: fill(declaration.params),
     env: Object.fromEntries(declaration.env.map((key) => [key, options.env?.[key] ?? process.env[key]])),
+    secrets: options.secrets ?? {},
     outputs,
     tmp: join(directory, "tmp"),
     project: join(directory, "project"),

@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, output, publish, rootfs, secret, source, target, test, verify,
+  type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, minisign, output, publish, rootfs, secret, source, target, test, verify,
 } from "../../plugins/mod.ts";
 import { debian } from "../../distros/debian.ts";
 
@@ -64,7 +64,28 @@ disk("bad", { from: arm, boot: "bios" });
 
 machine({ hostname: "x", users: [{ name: "a", sshKeys: [keypair("k"), source("a.pub"), "ssh-ed25519 AAAA"] }] });
 dirs("d", { directories: dirs.list(source("list"), { under: "/srv" }) });
-publish("p", { artifacts: [image, vm, vm.outputs.out], to: directory("out"), tests: [test("d", { image: vm, expect: {} })] });
+// Images are published with tests that boot them, or with the reason why not.
+const vmTest = test("d", { image: vm, expect: {} }), imageTest = test("i", { image, expect: {} });
+export type Boots = Expect<Equal<typeof vmTest.boots, "disk:d">>;
+const to = directory("out");
+publish("p", { artifacts: [image, vm, vm.outputs.out, root.outputs.packages], to, tests: [vmTest, imageTest] });
+publish("p", { artifacts: [image, vm], to, tests: [vmTest], untested: "the installer is tried by hand" });
+publish("p", { artifacts: [root.outputs.packages], to });
+publish("p", { artifacts: [vm], to, tests: [vmTest], sign: minisign({ key: secret.file("release.key"), password: secret.env("PASSWORD") }) });
+// @ts-expect-error no test at all
+publish("bad", { artifacts: [image], to });
+// @ts-expect-error no tests in the list
+publish("bad", { artifacts: [image], to, tests: [] });
+// @ts-expect-error the test boots another image
+publish("bad", { artifacts: [image], to, tests: [vmTest] });
+// @ts-expect-error one of two images is not tested
+publish("bad", { artifacts: [image, vm], to, tests: [imageTest] });
+// @ts-expect-error a bare output of an image needs a test as well
+publish("bad", { artifacts: [vm.outputs.out], to });
+// @ts-expect-error a report is no test
+publish("bad", { artifacts: [vm], to, tests: [root.outputs.packages] });
+// @ts-expect-error a key to sign with is a handle, never the key
+publish("bad", { artifacts: [vm], to, tests: [vmTest], sign: minisign({ key: "RWQ" }) });
 
 // A target of the user's own: names and paths are inferred.
 const own = target("report:sizes", {

@@ -16,6 +16,7 @@ const cases = [
   { file: "iso-as-root", line: 6, words: [/iso:d/, /BootableRoot/] },
   { file: "release", line: 4, words: [/"sarge"/, /DebianRelease/] },
   { file: "arch", line: 4, words: [/"riscv64"/, /DebianArch/] },
+  { file: "untested", line: 5, words: [/'untested' is missing/, /TestThatBoots<"disk:d">/] },
 ] as const;
 
 test("wrong graphs are refused with a message that names both sides", async () => {

@@ -8,7 +8,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { output, type Publisher, target } from "../../../lib/mod.ts";
+import { type ImgtaskError, type Input, output, type Publisher, target } from "../../../lib/mod.ts";
 import { registry } from "../../../lib/target.ts";
 import { directory } from "../../../plugins/publish/directory.ts";
 import { publishedName } from "../../../plugins/publish/names.ts";
@@ -35,6 +35,8 @@ test("a tree, nothing at all, and two files of one name are refused", () => {
   const to = directory("out");
   const tree = target("rootfs:x", { outputs: { out: output("tree", "rootfs") }, run: () => {} });
   assert.throws(() => publish("p", { artifacts: [tree], to }), { code: "IMG2511" });
+  assert.throws(() => publish("p", { artifacts: [file("manifest", "out/x.json")], to }), { code: "IMG2512" });
+  assert.throws(() => publish("p", { artifacts: [file("SHA256SUMS")], to }), { code: "IMG2512" });
   assert.throws(() => publish("p", { artifacts: [], to }), { code: "IMG2513" });
   assert.throws(() => publish("p", { artifacts: [image, image.outputs.out], to }), { code: "IMG2513", message: /"iso-kali-2026\.3\.iso"/ });
   assert.throws(() => directory(""), { code: "IMG2514" });
@@ -45,9 +47,13 @@ test("the declaration waits for the tests, and depends on place and publisher", 
   publish("declared", { artifacts: [image], to: directory("out"), tests: [boot] });
   const { declaration } = registry().targets.findLast((one) => one.declaration.name === "publish:declared")!;
   assert.deepEqual(Object.values(declaration.inputs).map((input) => input.type === "artifact" && input.target), ["iso:kali-2026.3", "test:boot"]);
-  assert.deepEqual(declaration.params, { names: ["iso-kali-2026.3.iso"], publisher: "directory", options: { path: "out" } });
+  assert.deepEqual(declaration.params, { names: ["iso-kali-2026.3.iso"], targets: ["iso:kali-2026.3"], publisher: "directory", options: { path: "out" } });
+  assert.deepEqual(declaration.resources.locks, ['place directory {"path":"out"}']);
   assert.match(declaration.module ?? "", /plugins\/publish\/directory\.ts$/);
 });
+
+/** The files of a receipt behind the artifacts. */
+const documents = (receipt: string, artifacts: number): readonly unknown[] => (JSON.parse(readFileSync(receipt, "utf8")) as { files: unknown[] }).files.slice(artifacts);
 
 test("artifacts arrive under their names, and the receipt says so without a time", async () => {
   const [a, b] = [join(scratch, "0a1b"), join(scratch, "2c3d")];
@@ -66,6 +72,7 @@ test("artifacts arrive under their names, and the receipt says so without a time
       files: [
         { name: "iso-kali-2026.3.iso", size: 5, sha256: createHash("sha256").update("image").digest("hex"), location: join(place, "iso-kali-2026.3.iso") },
         { name: "disk-debian.tar.gz", size: 4, sha256: createHash("sha256").update("disk").digest("hex"), location: join(place, "disk-debian.tar.gz") },
+        ...documents(first.outputs["out"]!, 2),
       ],
     });
     assert.equal(readFileSync(second.outputs["out"]!, "utf8"), receipt);
@@ -82,4 +89,26 @@ test("a publisher that does not say where a file is fails the target", async (co
   publish("silent", { artifacts: [image], to: silent });
   context.mock.method(console, "error", () => {});
   await assert.rejects(runRecipe("publish:silent", { "inputs.artifacts.0": join(scratch, "0a1b") }), { code: "IMG3511" });
+});
+
+test("images need a test that boots them, or a reason, also without a type checker", () => {
+  const to = directory("out");
+  const vm = target("disk:vm", { outputs: { out: output("file", "disk") }, run: () => {} }), iso = target("iso:cd", { outputs: { out: output("file", "iso") }, run: () => {} });
+  const boots = <const Image extends string>(image: Image) => ({ ...file(`test:${image.replace(":", "-")}`), boots: image });
+  const refused = (artifacts: readonly Input[], tests: readonly Input[], untested?: string): string => {
+    let found = "";
+    assert.throws(() => publish("p", { artifacts, to, tests, ...(untested === undefined ? {} : { untested }) }), (error: ImgtaskError) => {
+      assert.equal(error.code, "IMG2581");
+      found = error.message;
+      return true;
+    });
+    return found;
+  };
+  assert.match((refused([vm], [])), /"disk:vm" without a test/);
+  assert.match((refused([vm, iso], [boots("disk:vm")])), /"iso:cd" without a test/);
+  assert.match((refused([vm.outputs.out], [boots("iso:cd")])), /"disk:vm"/);
+  assert.match((refused([vm, iso], [file("test:x")])), /"disk:vm" and "iso:cd"/);
+  for (const reason of ["", "  ", "a\nb", "x".repeat(201)]) refused([vm], [], reason);
+  publish("tested", { artifacts: [vm, iso], to, tests: [boots("disk:vm"), boots("iso:cd")] });
+  publish("said", { artifacts: [vm], to, untested: "no emulator for it" });
 });
