@@ -3,11 +3,11 @@
  * Knows no target.
  * @module
  */
-import { chmodSync, constants, copyFileSync, mkdirSync, readlinkSync, renameSync, utimesSync } from "node:fs";
+import { type BigIntStats, chmodSync, constants, copyFileSync, mkdirSync, readlinkSync, renameSync, utimesSync } from "node:fs";
 import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Form } from "./artifact.ts";
-import type { Digest } from "./digest.ts";
+import type { Content } from "./content.ts";
 import { ImgtaskError } from "./error.ts";
 import { copyWhole, holdsOnly, statOf } from "./files.ts";
 import type { StatCache } from "./stat-cache.ts";
@@ -34,10 +34,10 @@ export class Artifacts {
   }
 
   /** Whether what stands at a path is the stored output, edited by nobody. */
-  async matches(digest: Digest, form: Form, path: string, merge: boolean, witness: Witness = new Witness()): Promise<boolean> {
+  async matches({ digest, executable }: Content, form: Form, path: string, merge: boolean, witness: Witness = new Witness()): Promise<boolean> {
     const stat = form === "tree" ? witness.type(path) : witness.own(path);
     if (stat === undefined) return false;
-    if (form === "file") return stat.isFile() && (await this.#cache.digest(path, stat)) === digest;
+    if (form === "file") return stat.isFile() && isExecutable(stat) === (executable === true) && (await this.#cache.digest(path, stat)) === digest;
     if (!stat.isDirectory()) return false;
     const entries = await this.#store.tree(digest);
     if (entries === undefined) return false;
@@ -52,32 +52,32 @@ export class Artifacts {
     if (entry.type === "directory") return stat.isDirectory();
     if (entry.type === "link") return merge || (stat.isSymbolicLink() && readlinkSync(path) === entry.to);
     if (merge) return true;
-    return stat.isFile() && ((stat.mode & 0o111n) !== 0n) === ((entry.mode & 0o111) !== 0) && (await this.#cache.digest(path, stat)) === entry.digest;
+    return stat.isFile() && isExecutable(stat) === ((entry.mode & 0o111) !== 0) && (await this.#cache.digest(path, stat)) === entry.digest;
   }
 
   /**
    * Makes an output appear at a path of the project: all at once, replacing what stood there; or, with `merge`,
    * only adding what is missing.
    */
-  async restore(digest: Digest, form: Form, path: string, merge: boolean): Promise<void> {
+  async restore(content: Content, form: Form, path: string, merge: boolean): Promise<void> {
     mkdirSync(dirname(path), { recursive: true });
-    if (form === "tree" && merge) return this.#mergeTree(digest, path);
+    if (form === "tree" && merge) return this.#mergeTree(content, path);
     try {
-      await this.#restoreBy(this.#directory, digest, form, path);
+      await this.#restoreBy(this.#directory, content, form, path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
       // The project spreads over several file systems.
-      await this.#restoreBy(dirname(path), digest, form, path);
+      await this.#restoreBy(dirname(path), content, form, path);
     }
   }
 
   /** Lays an output out in `directory`, where a killed run's leftovers are found, and moves it to its place at once. */
-  async #restoreBy(directory: string, digest: Digest, form: Form, path: string): Promise<void> {
+  async #restoreBy(directory: string, { digest, executable }: Content, form: Form, path: string): Promise<void> {
     const temporary = join(directory, temporaryName());
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     try {
       if (form === "file") {
-        const object = this.#store.filePath(digest);
+        const object = this.#store.objectPath(digest, executable);
         await this.#place(object, temporary);
         const stat = statOf(path);
         if (stat?.isDirectory() === true) throw occupied(path);
@@ -121,7 +121,7 @@ export class Artifacts {
     utimesSync(destination, 1, 1);
   }
 
-  async #mergeTree(digest: Digest, path: string): Promise<void> {
+  async #mergeTree({ digest }: Content, path: string): Promise<void> {
     await mkdir(path, { recursive: true });
     for (const entry of (await this.#store.tree(digest)) ?? []) {
       const destination = join(path, entry.path);
@@ -136,6 +136,10 @@ export class Artifacts {
       }
     }
   }
+}
+
+function isExecutable({ mode }: BigIntStats): boolean {
+  return (mode & 0o111n) !== 0n;
 }
 
 function occupied(path: string): ImgtaskError {

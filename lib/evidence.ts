@@ -13,7 +13,7 @@ import { saltedDigest } from "./digest.ts";
 import { bootId } from "./files.ts";
 import { type Fact, type Identity, typeBits } from "./witness.ts";
 
-const format = "imgtask evidence 1";
+const format = "imgtask evidence 2";
 const runtime = `${process.version} ${process.arch}`;
 
 /** Where the evidence is looked at. */
@@ -45,7 +45,7 @@ export interface Learned {
   readonly facts: readonly Fact[] | undefined;
   /** Environment variables it depends on. */
   readonly env: readonly string[];
-  /** Stands for the digests of what the target made, see {@linkcode madeOf}. */
+  /** Stands for the contents of what the target made, see {@linkcode madeOf}. */
   readonly made: bigint;
 }
 
@@ -81,9 +81,9 @@ const flags = { group: 1, judged: 2, made: 4 } as const;
 /** Numbers kept of a fact. */
 const width = 5;
 
-/** A number for the digests of outputs: 63 bits of their SHA-256. */
-export function madeOf(digests: readonly string[]): bigint {
-  return createHash("sha256").update(digests.join("\n")).digest().readBigInt64LE(0);
+/** A number for the contents of outputs: 63 bits of the SHA-256 of their names. */
+export function madeOf(contents: readonly string[]): bigint {
+  return createHash("sha256").update(contents.join("\n")).digest().readBigInt64LE(0);
 }
 
 /** The columns of numbers. `…Ends` say where the part of each target in the column after it ends. */

@@ -5,6 +5,7 @@
  */
 import { readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { type Content, contentName } from "./content.ts";
 import type { Reason } from "./event.ts";
 import type { Graph } from "./graph.ts";
 import { logTime } from "./log.ts";
@@ -91,13 +92,17 @@ function past(reasons: readonly Reason[], before: number, state: State): readonl
     for (const reason of one.reasons) {
       if (reason.type !== "upstream" || found.has(reason.target)) continue;
       const { before: until } = one;
-      const made = state.records.results(reason.target).findLast(({ outputs, time }) => outputs[reason.output]?.digest === reason.to && time <= until);
+      const made = state.records.results(reason.target).findLast(({ outputs, time }) => named(outputs[reason.output]) === reason.to && time <= until);
       if (made === undefined) continue;
       found.set(reason.target, { target: reason.target, verdict: "ran", reasons: made.reasons, time: made.time });
       queue.push({ reasons: made.reasons, before: made.time });
     }
   }
   return [...found.values()];
+}
+
+function named(content: Content | undefined): string | undefined {
+  return content && contentName(content);
 }
 
 /** The newest log of a target, when the run that wrote it began after `time`. */

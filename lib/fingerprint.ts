@@ -8,7 +8,7 @@ import { canonicalJson, type Digest } from "./digest.ts";
 import type { Declaration, Json } from "./target.ts";
 
 /** Changes when the meaning of a manifest changes: then every result is stale once. */
-const schema = "2";
+const schema = "3";
 
 /** Stands for the digest of an output that is still to be made. */
 export const unknown = "unknown";
@@ -25,8 +25,8 @@ export interface SourceEntry {
 export interface Resolution {
   /** Digest of the recipe's code. */
   readonly recipe: Digest;
-  /** By key of the declaration's inputs: the digest of an upstream output, or the entries of a source. An output that is still to be made has none. */
-  readonly inputs: ReadonlyMap<string, Digest | readonly SourceEntry[] | undefined>;
+  /** By key of the declaration's inputs: the name of the content of an upstream output, or the entries of a source. An output that is still to be made has none. */
+  readonly inputs: ReadonlyMap<string, string | readonly SourceEntry[] | undefined>;
   /** Values of the declared environment variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Seconds since 1970 for time stamps in outputs. */

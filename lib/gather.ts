@@ -3,6 +3,7 @@
  * @module
  */
 import { join } from "node:path";
+import { contentName } from "./content.ts";
 import type { Digest } from "./digest.ts";
 import { type Evidence, madeOf, type Testimony, writeEvidence } from "./evidence.ts";
 import { closure } from "./graph.ts";
@@ -29,7 +30,7 @@ export class Judgements {
     if (outputs === undefined) await look(declaration, record, state, (outputs = new Witness()));
     this.#judged.set(record.target, {
       facts: inputs.sure && outputs.sure ? [...inputs.facts, ...outputs.facts] : undefined,
-      made: madeOf(Object.keys(record.outputs).sort().map((output) => `${output} ${record.outputs[output]!.digest}`)),
+      made: madeOf(Object.keys(record.outputs).sort().map((output) => `${output} ${contentName(record.outputs[output]!)}`)),
     });
     this.#dropped.delete(record.target);
   }

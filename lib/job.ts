@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { attempt } from "./attempt.ts";
 import type { Budget } from "./budget.ts";
+import { contentName } from "./content.ts";
 import { ExitCode, ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Listener, Result } from "./event.ts";
 import type { Judgements } from "./gather.ts";
@@ -97,7 +98,7 @@ export class Job {
       const before = this.#host.state.records.latest(name);
       const record = await this.#attempt(this.#log, span);
       const results: Result[] = Object.entries(record.outputs).map(([output, { digest, size, path }]) => ({ output, digest, size, path }));
-      const unchanged = before !== undefined && results.every(({ output, digest }) => before.outputs[output]?.digest === digest);
+      const unchanged = before !== undefined && Object.entries(record.outputs).every(([output, made]) => output in before.outputs && contentName(before.outputs[output]!) === contentName(made));
       span?.end({ outcome: "done" });
       await this.close();
       on({ type: "target done", target: name, duration: this.elapsed, results, unchanged });

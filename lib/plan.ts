@@ -3,7 +3,7 @@
  * @module
  */
 import { join } from "node:path";
-import type { Digest } from "./digest.ts";
+import type { Content } from "./content.ts";
 import { difference } from "./difference.ts";
 import type { Reason } from "./event.ts";
 import { statOf } from "./files.ts";
@@ -70,11 +70,11 @@ export async function look(
   const restore: string[] = [];
   for (const [name, spec] of Object.entries(declaration.outputs)) {
     const stored = record.outputs[name];
-    const condition = stored === undefined ? "missing" : await state.store.check(stored.digest, spec.form, witness);
+    const condition = stored === undefined ? "missing" : await state.store.check(stored, spec.form, witness);
     if (condition !== "intact") return { problem: { type: "store", output: name, problem: condition } };
     if (stored!.path === undefined) continue;
     const path = join(state.project.directory, stored!.path);
-    if (!(await state.artifacts.matches(stored!.digest, spec.form, path, spec.merge ?? false, witness))) restore.push(name);
+    if (!(await state.artifacts.matches(stored!, spec.form, path, spec.merge ?? false, witness))) restore.push(name);
   }
   return { restore };
 }
@@ -96,7 +96,7 @@ function restoring(output: string, path: string, state: State): Restore {
  */
 export async function makePlan(loaded: Loaded, names: readonly string[], state: State, forced: ReadonlySet<string>): Promise<readonly PlanEntry[]> {
   const { graph } = loaded;
-  const upstream = new Map<string, Digest>();
+  const upstream = new Map<string, Content>();
   const undecided = new Set<string>();
   const entries: PlanEntry[] = [];
   for (const name of closure(graph, names)) {
@@ -117,7 +117,7 @@ export async function makePlan(loaded: Loaded, names: readonly string[], state: 
       continue;
     }
     const { record, restore } = verdict;
-    for (const [output, stored] of Object.entries(record.outputs)) upstream.set(`${name}#${output}`, stored.digest);
+    for (const [output, stored] of Object.entries(record.outputs)) upstream.set(`${name}#${output}`, stored);
     const last = state.records.results(name).every(({ time }) => time <= record.time);
     const wrong = restore.map((output) => restoring(output, record.outputs[output]!.path!, state));
     entries.push({ target: name, verdict: restore.length > 0 ? "restore" : "fresh", reasons: [], restore: wrong, ...(last ? {} : { earlier: record.time }) });

@@ -5,13 +5,13 @@
  * @module
  */
 import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, readFileSync, renameSync, rmSync, truncateSync, writeSync } from "node:fs";
+import type { Content } from "./content.ts";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
 import type { Reason } from "./event.ts";
 import type { Manifest } from "./fingerprint.ts";
 
 /** A stored output. */
-export interface StoredOutput {
-  readonly digest: Digest;
+export interface StoredOutput extends Content {
   /** Bytes of all its files. */
   readonly size: number;
   /** Where it appeared, relative to the project. */

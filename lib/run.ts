@@ -146,8 +146,8 @@ export async function restoreOutput(declaration: Declaration, name: string, stor
   if (stored.path === undefined) return;
   const spec = declaration.outputs[name]!;
   const path = join(state.project.directory, stored.path);
-  if (await state.artifacts.matches(stored.digest, spec.form, path, spec.merge ?? false)) return;
-  await state.artifacts.restore(stored.digest, spec.form, path, spec.merge ?? false);
+  if (await state.artifacts.matches(stored, spec.form, path, spec.merge ?? false)) return;
+  await state.artifacts.restore(stored, spec.form, path, spec.merge ?? false);
 }
 
 /** Directories whose content is imgtask's own: what stands in an output's place there came from an earlier run. */
@@ -163,7 +163,7 @@ async function refuseForeign(declaration: Declaration, name: string, { path }: S
   // An earlier run's result that is no longer believed: these very bytes can be had again.
   for (const { outputs } of state.records.hearsay(declaration.name)) {
     const before = outputs?.[name];
-    if (before?.path === path && isDigest(before.digest) && (await state.artifacts.matches(before.digest, declaration.outputs[name]!.form, full, false))) return;
+    if (before?.path === path && isDigest(before.digest) && (await state.artifacts.matches(before, declaration.outputs[name]!.form, full, false))) return;
   }
   throw new ImgtaskError("IMG3013", `Something else stands where output "${name}" of "${declaration.name}" belongs: "${path}"`, {
     expected: "nothing, or what imgtask put there",
@@ -219,10 +219,10 @@ async function storeOutput(declaration: Declaration, name: string, path: string,
     });
   }
   const durable = Date.now() - started >= worthwhile;
-  const { digest, size } = spec.form === "tree" ? await state.store.putTree(path, durable) : await state.store.putFile(path, durable);
+  const content = spec.form === "tree" ? await state.store.putTree(path, durable) : await state.store.putFile(path, durable);
 
   const time = new Date(started).toISOString().replaceAll(/[-:T]/g, "").slice(0, 14);
-  return { digest, size, ...(spec.path === undefined ? {} : { path: spec.path.replaceAll("{time}", time) }) };
+  return { ...content, ...(spec.path === undefined ? {} : { path: spec.path.replaceAll("{time}", time) }) };
 }
 
 /** Environment of every command: nothing of the caller's but what finding programs and reaching the network needs. */
@@ -245,8 +245,8 @@ async function makeContext(options: RunOptions, directory: string, outputs: { [n
     if (input.type === "source") paths.set(key, join(state.project.directory, input.path));
     else if (input.type === "glob") paths.set(key, (await globPaths(state.project.directory, input.patterns)).map((path) => join(state.project.directory, path)));
     else {
-      const digest = options.upstream.get(`${input.target}#${input.output}`)!;
-      paths.set(key, await state.store.expose(digest, options.formOf(input.target, input.output), join(directory, "in", String(index++))));
+      const content = options.upstream.get(`${input.target}#${input.output}`)!;
+      paths.set(key, await state.store.expose(content, options.formOf(input.target, input.output), join(directory, "in", String(index++))));
     }
   }
   const { hush } = seen;

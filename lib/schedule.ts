@@ -5,7 +5,7 @@
  */
 import { setMaxListeners } from "node:events";
 import type { Budget } from "./budget.ts";
-import type { Digest } from "./digest.ts";
+import { type Content, contentOf } from "./content.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import { diskError } from "./disk-error.ts";
 import type { Listener, Outcome } from "./event.ts";
@@ -67,7 +67,7 @@ class Schedule {
   readonly #order: readonly string[];
   readonly #state: State;
   readonly #options: ScheduleOptions;
-  readonly #made = new Map<string, Digest>();
+  readonly #made = new Map<string, Content>();
   readonly #upstream: Upstream = { get: (output) => this.#made.get(output) ?? this.#proven(output) };
   readonly #outcomes = new Map<string, Outcome>();
   /** Dependencies not yet done, by target. */
@@ -201,15 +201,15 @@ class Schedule {
     this.#queue.add(name, this.#priority.get(name)!, job.amounts);
   }
 
-  /** Digest of an output of a target that is proven fresh: its record is read when somebody asks. */
-  #proven(output: string): Digest | undefined {
+  /** Content of an output of a target that is proven fresh: its record is read when somebody asks. */
+  #proven(output: string): Content | undefined {
     const at = output.lastIndexOf("#");
     const target = output.slice(0, at);
-    return this.#options.proven?.has(target) === true ? this.#state.records.latest(target)?.outputs[output.slice(at + 1)]?.digest : undefined;
+    return this.#options.proven?.has(target) === true ? this.#state.records.latest(target)?.outputs[output.slice(at + 1)] : undefined;
   }
 
   #publish(record: Record): void {
-    for (const [output, stored] of Object.entries(record.outputs)) this.#made.set(`${record.target}#${output}`, stored.digest);
+    for (const [output, stored] of Object.entries(record.outputs)) this.#made.set(`${record.target}#${output}`, contentOf(stored));
   }
 
   /** Notes what became of a target; gives those that now have all they need. */

@@ -5,10 +5,10 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Artifacts } from "./artifacts.ts";
-import { type Digest } from "./digest.ts";
+import { type Content, contentName } from "./content.ts";
 import { epochOf } from "./epoch.ts";
 import { ImgtaskError } from "./error.ts";
-import type { Resolution } from "./fingerprint.ts";
+import type { Resolution, SourceEntry } from "./fingerprint.ts";
 import type { Loaded } from "./load.ts";
 import { commandsDirectory, type Project } from "./project.ts";
 import { nobody, Records, type Trust } from "./record.ts";
@@ -82,17 +82,20 @@ export function flushState(state: State): void {
   state.tools.flush();
 }
 
-/** Digests of outputs made or found fresh so far, by `target#output`. */
+/** Contents of outputs made or found fresh so far, by `target#output`. */
 export interface Upstream {
-  get(output: string): Digest | undefined;
+  get(output: string): Content | undefined;
 }
 
 /** What everything that a target's result depends on is right now. Its upstream outputs must be known. */
 export async function resolveNow(declaration: Declaration, loaded: Loaded, state: State, upstream: Upstream, witness: Witness): Promise<Resolution> {
-  const inputs: Map<string, Digest | Awaited<ReturnType<typeof sourceEntries>>> = new Map();
+  const inputs: Map<string, string | readonly SourceEntry[] | undefined> = new Map();
   try {
     for (const [key, input] of Object.entries(declaration.inputs)) {
-      if (input.type === "artifact") inputs.set(key, upstream.get(`${input.target}#${input.output}`)!);
+      if (input.type === "artifact") {
+        const content = upstream.get(`${input.target}#${input.output}`);
+        inputs.set(key, content && contentName(content));
+      }
       else if (input.type === "source") inputs.set(key, await sourceEntries(state.project.directory, input.path, state.cache, witness));
       else inputs.set(key, await globEntries(state.project.directory, input.patterns, state.cache, witness));
     }

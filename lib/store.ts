@@ -6,6 +6,7 @@ import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, readdirSync, re
 import { chmod, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Form } from "./artifact.ts";
+import type { Content } from "./content.ts";
 import { type Digest, digestOf } from "./digest.ts";
 import { ImgtaskError } from "./error.ts";
 import { copyWhole, statOf, syncPath } from "./files.ts";
@@ -27,8 +28,7 @@ export interface TreeEntry {
 }
 
 /** What was put into the store; `size` in bytes of all its files. */
-export interface Stored {
-  readonly digest: Digest;
+export interface Stored extends Content {
   readonly size: number;
 }
 
@@ -79,7 +79,7 @@ export class Store {
    * @param durable whether to wait until it is on disk. What does not is lost with the power, not with the process;
    * and caches do not vouch for it on another boot. @default true
    */
-  async putFile(path: string, durable = true): Promise<Stored & { readonly executable: boolean }> {
+  async putFile(path: string, durable = true): Promise<Stored> {
     const executable = (lstatSync(path).mode & 0o111) !== 0;
     chmodSync(path, executable ? 0o555 : 0o444);
     utimesSync(path, 1, 1);
@@ -89,9 +89,10 @@ export class Store {
     // The disk writes a big file while the processor hashes it.
     const digest = size < bigFile ? await this.#cache.digest(path, before) : (await Promise.all([this.#cache.digest(path, before), syncPath(path)]))[0];
     const object = this.objectPath(digest, executable);
+    const stored: Stored = executable ? { digest, size, executable } : { digest, size };
     if (await this.#intact(object, digest)) {
       unlinkSync(path);
-      return { digest, size, executable };
+      return stored;
     }
     if (identityOf(lstatSync(path, { bigint: true })) !== identityOf(before)) throw unfinished(path);
     const directory = dirname(object);
@@ -111,7 +112,7 @@ export class Store {
     if (sync) await syncPath(directory);
     this.remember(object, digest, sync);
     this.added += size;
-    return { digest, size, executable };
+    return stored;
   }
 
   #makeDirectory(path: string): void {
@@ -173,7 +174,7 @@ export class Store {
     for (const { index, full } of files) {
       const stored = await this.putFile(full, false);
       size += stored.size;
-      entries[index] = { path: entries[index]!.path, type: "file", mode: stored.executable ? 0o755 : 0o644, digest: stored.digest, size: stored.size };
+      entries[index] = { path: entries[index]!.path, type: "file", mode: stored.executable === true ? 0o755 : 0o644, digest: stored.digest, size: stored.size };
       objects.set(this.objectPath(stored.digest, stored.executable), stored.digest);
     }
     if (durable) await this.#syncAll(objects);
@@ -194,7 +195,17 @@ export class Store {
   /** Whether an object is there with the bytes its name promises. */
   async #intact(object: string, digest: Digest, witness?: Witness): Promise<boolean> {
     const stat = witness === undefined ? statOf(object) : witness.own(object);
-    return stat !== undefined && stat.isFile() && (await this.#cache.digest(object, stat)) === digest;
+    if (stat === undefined || !stat.isFile() || (await this.#cache.digest(object, stat)) !== digest) return false;
+    const mode = object.endsWith(".x") ? 0o555 : 0o444;
+    if (this.#readOnly || Number(stat.mode & 0o777n) === mode) return true;
+    // Its name says the mode, too. Where artifacts are links, a `chmod` of one is felt here.
+    try {
+      chmodSync(object, mode);
+    } catch {
+      return false;
+    }
+    this.#cache.carry(object, stat);
+    return true;
   }
 
   /** Entries of an object that may be the list of a tree or any other file. */
@@ -220,20 +231,16 @@ export class Store {
   }
 
   /** Whether all bytes of a stored output are there: `"intact"`, `"missing"`, or `"damaged"` (then they are removed). */
-  async check(digest: Digest, form: Form, witness?: Witness): Promise<"intact" | "missing" | "damaged"> {
-    if (form === "tree") {
-      const object = this.objectPath(digest);
-      const own = await this.#checkObject(object, digest, witness);
-      if (own !== "intact") return own;
+  async check({ digest, executable }: Content, form: Form, witness?: Witness): Promise<"intact" | "missing" | "damaged"> {
+    const own = await this.#checkObject(this.objectPath(digest, executable), digest, witness);
+    if (form === "tree" && own === "intact") {
       for (const entry of (await this.tree(digest)) ?? []) {
         if (entry.type !== "file") continue;
         const state = await this.#checkObject(this.objectPath(entry.digest!, (entry.mode & 0o111) !== 0), entry.digest!, witness);
         if (state !== "intact") return state;
       }
-      return "intact";
     }
-    const plain = await this.#checkObject(this.objectPath(digest), digest, witness);
-    return plain === "missing" ? this.#checkObject(this.objectPath(digest, true), digest, witness) : plain;
+    return own;
   }
 
   async #checkObject(object: string, digest: Digest, witness: Witness | undefined): Promise<"intact" | "missing" | "damaged"> {
@@ -247,8 +254,8 @@ export class Store {
    * Path at which a recipe can read an output; trees are laid out below `directory` as links, until
    * {@linkcode Store.conceal} removes them.
    */
-  async expose(digest: Digest, form: Form, directory: string): Promise<string> {
-    if (form === "file") return this.filePath(digest);
+  async expose({ digest, executable }: Content, form: Form, directory: string): Promise<string> {
+    if (form === "file") return this.objectPath(digest, executable);
     mkdirSync(directory, { recursive: true });
     const links: (readonly [object: string, link: string])[] = [];
     this.#exposed.set(directory, links);
@@ -280,12 +287,6 @@ export class Store {
         if (before !== undefined) this.#cache.carry(object, before);
       }
     }
-  }
-
-  /** Where the bytes of a stored file are. */
-  filePath(digest: Digest): string {
-    const plain = this.objectPath(digest);
-    return statOf(plain) === undefined ? this.objectPath(digest, true) : plain;
   }
 
   /** Makes a link to an object: its ctime is new then, while its bytes are not. */

@@ -4,6 +4,7 @@
  */
 import { chmodSync, lstatSync, readdirSync, rmdirSync, rmSync, type Stats, statSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
+import type { Content } from "../content.ts";
 import { ExitCode, ImgtaskError } from "../error.ts";
 import { takeLock } from "../lock.ts";
 import { latestLog, logsBefore } from "../log.ts";
@@ -78,13 +79,13 @@ function removeEmpty(directory: string, project: string): void {
   }
 }
 
-/** Paths of outputs as they were last recorded, with the digests that they may have. */
-function recorded(state: State): ReadonlyMap<string, readonly string[]> {
-  const paths = new Map<string, string[]>();
+/** Paths of outputs as they were last recorded, with the contents that they may have. */
+function recorded(state: State): ReadonlyMap<string, readonly Content[]> {
+  const paths = new Map<string, Content[]>();
   for (const record of state.records.all()) {
-    for (const { path, digest } of Object.values(record.outputs)) {
+    for (const { path, ...content } of Object.values(record.outputs)) {
       if (path === undefined || path.startsWith("/") || path.split("/").includes("..") || path.split("/")[0] === ".imgtask") continue;
-      paths.set(path, [...(paths.get(path) ?? []), digest]);
+      paths.set(path, [...(paths.get(path) ?? []), content]);
     }
   }
   return paths;
@@ -100,13 +101,13 @@ interface Cleaned {
 /** Removes the outputs that stand as imgtask made them. Records, not the imagefile, know what that was. */
 async function removeArtifacts(project: Project, freed: Freed, cleaned: Cleaned): Promise<void> {
   const state = openState(project, await openTrust(project));
-  for (const [path, digests] of recorded(state)) {
+  for (const [path, contents] of recorded(state)) {
     const full = join(project.directory, path);
     const stat = lookAt(full);
     if (stat === undefined) continue;
     const form = stat.isDirectory() ? "tree" : "file";
     let ours = false;
-    for (const digest of digests) ours ||= await state.artifacts.matches(digest as never, form, full, false);
+    for (const content of contents) ours ||= await state.artifacts.matches(content, form, full, false);
     if (!ours) {
       cleaned.kept.push(path);
       continue;

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { appendFileSync, chmodSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { test, type TestContext } from "node:test";
 import { note, preamble, TestProject } from "../rig/project.ts";
 
@@ -100,6 +100,36 @@ test("outputs removed, edited or replaced come back from the store without a run
     assert.equal(made.read("artifacts/one.txt"), before);
     assert.equal(made.exists("artifacts/two/a"), true);
   }
+});
+
+test("whether an output may be executed belongs to it: restored as it was, seen by what reads it", async (t) => {
+  const files = (mode: string): string => `${preamble}import { chmodSync, statSync } from "node:fs";
+const text = "#!/bin/sh\\necho ran\\n";
+const plain = target("make:plain", { outputs: { out: output("file", "x", { path: "artifacts/plain" }) }, run({ target, outputs }) { ${note} writeFileSync(outputs.out, text); } });
+const program = target("make:program", { params: { mode: ${mode} }, outputs: { out: output("file", "x", { path: "artifacts/program" }) },
+  run({ target, params, outputs }) { ${note} writeFileSync(outputs.out, text); chmodSync(outputs.out, params.mode); } });
+const reader = target("make:reader", { inputs: { plain, program }, outputs: { out: output("file", "x", { path: "artifacts/reader" }) },
+  run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, [inputs.plain, inputs.program].map((path) => (statSync(path).mode & 0o111) === 0 ? "-" : "x").join("")); } });
+export default group("all", [reader]);
+`;
+  const made = new TestProject({ "imagefile.ts": files("0o755") });
+  t.after(() => made.eject());
+  const modes = (): string => ["plain", "program"].map((name) => (statSync(made.path("artifacts", name)).mode & 0o111) === 0 ? "-" : "x").join("");
+  assert.deepEqual(await build(made), ["make:plain", "make:program", "make:reader"]);
+  assert.deepEqual([modes(), made.read("artifacts/reader")], ["-x", "-x"]);
+  for (const [what, edit] of [["removed", () => made.rm("artifacts")], ["chmod", () => { chmodSync(made.path("artifacts/plain"), 0o755); chmodSync(made.path("artifacts/program"), 0o644); }]] as const) {
+    edit();
+    assert.deepEqual([await build(made), modes()], [[], "-x"], what);
+    assert.deepEqual([await build(made), modes()], [[], "-x"], `${what}, and once more`);
+  }
+  // The same bytes, another mode: what reads it can see that. And another mode that means the same is not another.
+  made.write("imagefile.ts", files("0o644"));
+  assert.deepEqual([await build(made), modes(), made.read("artifacts/reader")], [["make:program", "make:reader"], "--", "--"]);
+  assert.deepEqual(await build(made), []);
+  made.write("imagefile.ts", files("0o600"));
+  assert.deepEqual([await build(made), modes()], [["make:program"], "--"]);
+  made.write("imagefile.ts", files("0o755"));
+  assert.deepEqual([await build(made), modes(), made.read("artifacts/reader")], [[], "-x", "-x"], "back to the first result");
 });
 
 test("going back to an earlier state restores its outputs", async (t) => {

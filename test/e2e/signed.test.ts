@@ -5,7 +5,7 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { digestOf } from "../../lib/digest.ts";
@@ -68,10 +68,11 @@ async function run(made: TestProject, env: Env, ...argv: readonly string[]): Pro
 function right(made: TestProject): void {
   assert.equal(made.read("artifacts/a"), "made of right");
   assert.equal(made.read("out/b"), "b: made of right");
+  for (const path of ["artifacts/a", "out/b"]) assert.equal(lstatSync(made.path(path)).mode & 0o111, 0, path);
 }
 
 interface Line {
-  record: { target: string; producer?: object; outputs: { [name: string]: { digest: string; size: number } } };
+  record: { target: string; producer?: object; outputs: { [name: string]: { digest: string; size: number; executable?: boolean } } };
   signature: string | undefined;
 }
 
@@ -139,6 +140,10 @@ test("signed results are taken in another checkout; tampered ones, unsigned ones
     ["revoked", other.reader, () => {}],
     ["signature stripped", reader, (made) => rewrite(made, (lines) => lines.map(({ record }) => ({ record, signature: undefined })))],
     ["poison with the signature of what it replaces", reader, poisonResult],
+    ["made executable", reader, (made) => {
+      rewrite(made, (lines) => lines.map(({ record, signature }) => ({ record: { ...record, outputs: { out: { ...record.outputs["out"]!, executable: true } } }, signature })));
+      for (const name of readdirSync(made.path(".imgtask/store"))) for (const object of readdirSync(made.path(".imgtask/store", name))) renameSync(made.path(".imgtask/store", name, object), made.path(".imgtask/store", name, `${object}.x`));
+    }],
     ["signatures swapped", reader, (made) => rewrite(made, ([a, b]) => [{ ...a!, signature: b!.signature }, { ...b!, signature: a!.signature }])],
     ["results of another target", reader, (made) => rewrite(made, ([a, b]) => [{ ...a!, record: { ...a!.record, target: "make:b" } }, { ...b!, record: { ...b!.record, target: "make:a" } }])],
     ["garbage", reader, (made) => made.write(".imgtask/records", "\0\n\n{}\n")],

@@ -104,11 +104,11 @@ test(`snapshot: ${flips.snapshot} flipped bits, ${cuts} cuts`, async (t) => {
 
 test(`store: ${flips.store} flipped bits, ${cuts * 3} cuts`, async (t) => {
   const { layers, open } = await built(t);
-  const outputs = [...open().records.all()].map(({ target, outputs: made }) => ({ digest: made["out"]!.digest, form: target.endsWith("-1") ? ("tree" as const) : ("file" as const) }));
+  const outputs = [...open().records.all()].map(({ target, outputs: made }) => ({ content: made["out"]!, form: target.endsWith("-1") ? ("tree" as const) : ("file" as const) }));
   let found = 0;
   const check = async (): Promise<readonly string[]> => {
     const state = open();
-    return Promise.all(outputs.map(({ digest, form }) => state.store.check(digest, form)));
+    return Promise.all(outputs.map(({ content, form }) => state.store.check(content, form)));
   };
   assert.deepEqual(new Set(await check()), new Set(["intact"]));
   const store = layers.project.path(".imgtask/store");

@@ -115,8 +115,8 @@ async function wrongObjects(project: TestProject): Promise<readonly string[]> {
   const records = new Records(project.path(".imgtask/records"));
   const needed = new Set<string>();
   for (const target of ["make:one", "make:two", "make:three"]) {
-    for (const { digest } of Object.values(records.latest(target)!.outputs)) {
-      needed.add(store.filePath(digest));
+    for (const { digest, executable } of Object.values(records.latest(target)!.outputs)) {
+      needed.add(store.objectPath(digest, executable));
       for (const entry of (await store.listOf(digest)) ?? []) if (entry.digest !== undefined) needed.add(store.objectPath(entry.digest, (entry.mode & 0o111) !== 0));
     }
   }

@@ -166,7 +166,7 @@ async function keepsHoles(t: TestContext, uid: number): Promise<void> {
   writeLayout(output, { size: 256 * 1024 * 1024, writes: [{ at: 100_000_000, bytes: Buffer.alloc(1024 * 1024, 7) }] });
   const before = room(output);
   const stored = await store.putFile(output);
-  await new Artifacts(store, cache, join(at, "tmp"), { uid }).restore(stored.digest, "file", join(at, "artifact"), false);
+  await new Artifacts(store, cache, join(at, "tmp"), { uid }).restore(stored, "file", join(at, "artifact"), false);
   await copyWhole(join(at, "artifact"), join(at, "copy"));
   for (const path of [store.objectPath(stored.digest), join(at, "artifact"), join(at, "copy")]) {
     assert.equal(statSync(path).size, 256 * 1024 * 1024);

@@ -12,7 +12,7 @@ import { repository } from "../rig/project.ts";
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "workplace", "stray", "strace", "redact"],
-  ["checksums"],
+  ["checksums", "content"],
   ["resources", "retry"],
   ["caller", "lift", "source", "secret", "target", "machine", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
   ["event", "plugin", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-cache", "process", "host"],
