@@ -166,11 +166,11 @@ function permitsWriting(access: Access, { declaration, project, state }: Allowed
   if (devices.test(path) || kernel.test(path) || path.startsWith("/dev/pts/")) return true;
   if (below(path, join(state, "logs"))) return true;
   // A place that was not there is made with the directories on the way to it.
-  return (declaration.untracked?.writes ?? []).map((one) => resolve(project, one)).some((one) => below(path, one) || (below(one, path) && isDirectory(path)));
+  return [...(declaration.untracked?.writes ?? []), ...(declaration.keeps ?? [])].map((one) => resolve(project, one)).some((one) => below(path, one) || (below(one, path) && isDirectory(path)));
 }
 
-function untrackedOf({ declaration: { untracked }, project }: Allowed): string[] {
-  return [...(untracked?.reads ?? []), ...(untracked?.writes ?? [])].map((one) => resolve(project, one));
+function untrackedOf({ declaration: { untracked, keeps = [] }, project }: Allowed): string[] {
+  return [...(untracked?.reads ?? []), ...(untracked?.writes ?? []), ...keeps].map((one) => resolve(project, one));
 }
 
 function isUntracked(path: string, allowed: Allowed): boolean {

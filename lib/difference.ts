@@ -11,7 +11,7 @@ type Lines = ReadonlyMap<string, string>;
 
 /** The more telling first: where one is shown, it says most. */
 const order: readonly Reason["type"][] = [
-  "forced", "never run", "store", "option", "input", "source", "upstream", "environment", "tool", "outputs", "recipe", "manifest",
+  "forced", "never run", "store", "kept", "option", "input", "source", "upstream", "environment", "tool", "outputs", "recipe", "manifest",
 ];
 
 /**

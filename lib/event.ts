@@ -18,6 +18,8 @@ export type Reason =
   | { readonly type: "forced" }
   /** The stored result is damaged or gone. */
   | { readonly type: "store"; readonly output: string; readonly problem: "missing" | "damaged" }
+  /** A file that it keeps beside its outputs is gone. */
+  | { readonly type: "kept"; readonly path: string; readonly problem: "missing" }
   /** A parameter; values as JSON. A list of plain values is one parameter. */
   | { readonly type: "option"; readonly name: string; readonly from: string | undefined; readonly to: string | undefined }
   /** A host file that it reads. `path` is relative to the project; `details` are told of a changed one. */

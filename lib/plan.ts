@@ -2,7 +2,7 @@
  * Whether a target is fresh, and why not. Reads state, writes none.
  * @module
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Content } from "./content.ts";
 import { difference } from "./difference.ts";
 import type { Reason } from "./event.ts";
@@ -60,12 +60,13 @@ export async function judge(declaration: Declaration, now: Resolution, state: St
 }
 
 /**
- * Looks at what a record says was made: whether the store has it, and which outputs do not stand where they should.
+ * Looks at what a record says was made: whether the store has it, which outputs do not stand where they should, and
+ * whether what the target keeps beside them is there.
  *
  * @param witness is told of every file that was looked at
  */
 export async function look(
-  declaration: Declaration, record: Record, state: State, witness?: Witness,
+  declaration: Declaration, record: Record, state: State, witness: Witness = new Witness(),
 ): Promise<{ readonly restore: readonly string[] } | { readonly problem: Reason }> {
   const restore: string[] = [];
   for (const [name, spec] of Object.entries(declaration.outputs)) {
@@ -75,6 +76,9 @@ export async function look(
     if (stored!.path === undefined) continue;
     const path = join(state.project.directory, stored!.path);
     if (!(await state.artifacts.matches(stored!, spec.form, path, spec.merge ?? false, witness))) restore.push(name);
+  }
+  for (const path of declaration.keeps ?? []) {
+    if (witness.type(resolve(state.project.directory, path))?.isFile() !== true) return { problem: { type: "kept", path, problem: "missing" } };
   }
   return { restore };
 }

@@ -5,7 +5,7 @@
  */
 import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
 import { closeSync, openSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Auditor } from "./audit.ts";
 import type { Judgement } from "./audit-policy.ts";
 import { isDigest } from "./digest.ts";
@@ -97,6 +97,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     options.part?.("store");
     for (const [name, path] of Object.entries(hush === undefined ? {} : outputs)) await hush!.output(name, path);
     const stored: { [name: string]: StoredOutput } = {};
+    checkKept(declaration, state);
     for (const name of Object.keys(declaration.outputs)) stored[name] = await storeOutput(declaration, name, outputs[name]!, started, state);
     const record: Record = {
       target: declaration.name,
@@ -205,6 +206,17 @@ async function callRecipe(recipe: Recipe, context: RunContext, declaration: Decl
       ...(declaration.location === undefined ? {} : { location: declaration.location }),
     });
   }
+}
+
+/** What a target keeps must be there after its recipe, or it would never be fresh. */
+function checkKept({ name, keeps = [], location }: Declaration, { project }: State): void {
+  const missing = keeps.find((path) => statOf(resolve(project.directory, path))?.isFile() !== true);
+  if (missing === undefined) return;
+  throw new ImgtaskError("IMG3010", `The recipe of "${name}" did not make "${missing}", which it keeps`, {
+    expected: `a file at "${missing}"`,
+    found: "none",
+    ...(location === undefined ? {} : { location }),
+  });
 }
 
 async function storeOutput(declaration: Declaration, name: string, path: string, started: number, state: State): Promise<StoredOutput> {

@@ -161,6 +161,12 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
    * recipients in `IMGTASK_LOG_RECIPIENTS`. No part of the fingerprint. @default false
    */
   readonly sensitive?: boolean;
+  /**
+   * Files that the recipe makes beside its outputs and that stay where they are, as a private key: while one of them is
+   * missing, the target is stale. What is in them is no part of the fingerprint, and of no record. Below the directory of
+   * the imagefile, or absolute. @default none
+   */
+  readonly keeps?: readonly string[];
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -196,6 +202,7 @@ export interface Declaration {
   readonly retries?: Retries;
   readonly untracked?: Untracked;
   readonly sensitive?: boolean;
+  readonly keeps?: readonly string[];
   /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
   readonly module?: string;
   /** Targets that belong to a group, or must merely come first. */
@@ -326,6 +333,7 @@ export function target<
     ...(spec.retries === undefined ? {} : { retries: spec.retries }),
     ...(spec.untracked === undefined ? {} : { untracked: spec.untracked }),
     ...(spec.sensitive === true ? { sensitive: true } : {}),
+    ...(spec.keeps === undefined ? {} : { keeps: spec.keeps }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };

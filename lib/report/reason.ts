@@ -115,6 +115,8 @@ export function phrase(reason: Reason): string {
       return `${printable(manifestKeys[reason.key] ?? reason.key)} ${between(reason.from, reason.to)}`;
     case "store":
       return `stored output ${printable(reason.output)} ${reason.problem}`;
+    case "kept":
+      return `${shortPath(reason.path)} ${reason.problem}`;
   }
 }
 

@@ -24,7 +24,7 @@ export type Keypair<Name extends string = string> = Target<`keypair:${Name}`, { 
 
 /**
  * Declares an Ed25519 key pair. It is made once and kept: the private key at `.imgtask/keys/NAME` (mode 0600),
- * the public one as output. Delete the private key and rebuild to get a new pair.
+ * the public one as output. Delete the private key and run again to get a new pair.
  *
  * @example
  * ```ts
@@ -41,6 +41,7 @@ export function keypair<const Name extends string>(name: Name, options: KeypairO
     tools: [ssh, tool("install", { packages: { apt: "coreutils", dnf: "coreutils" } })],
     outputs: { out: output("file", "ssh public key") },
     untracked: { writes: [".imgtask/keys"] },
+    keeps: [identity],
     module: import.meta.url,
     async run({ params, outputs, project, tmp, exec, log }) {
       const file = join(project, params.identity);

@@ -10,10 +10,11 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { note, preamble, TestProject } from "../rig/project.ts";
 
-const imagefile = `${preamble}const cat = { async run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, Object.values(inputs).flat().map((path) => readFileSync(path, "utf8")).join("")); } };
+const imagefile = `${preamble}import { mkdirSync, rmSync } from "node:fs";
+const cat = { async run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, Object.values(inputs).flat().map((path) => readFileSync(path, "utf8")).join("")); } };
 const a = target("make:a", { inputs: { one: source("src/a"), two: source("link") }, outputs: { out: output("file", "x", { path: "artifacts/a" }) }, run: cat.run });
 const b = target("make:b", { inputs: { all: source.glob("overlay/**", "!overlay/not/**") }, outputs: { out: output("file", "x", { path: "artifacts/b" }) }, run: cat.run });
-const c = target("make:c", { inputs: { a }, outputs: { out: "file" }, run: cat.run });
+const c = target("make:c", { inputs: { a }, outputs: { out: "file" }, keeps: ["kept/c"], run({ target, inputs, outputs }) { ${note} rmSync("kept/c", { recursive: true, force: true }); mkdirSync("kept", { recursive: true }); writeFileSync("kept/c", "kept"); writeFileSync(outputs.out, readFileSync(inputs.a, "utf8")); } });
 const d = target("make:d", { inputs: { b, c }, env: ["COLOUR"], outputs: { out: output("tree", "x", { path: "artifacts/d" }) }, async run({ target, outputs, exec }) { ${note} await exec(["mkdir", "-p", outputs.out + "/deep"]); writeFileSync(outputs.out + "/deep/f", "f"); } });
 const e = target("make:e", { inputs: { tree: source("tree") }, outputs: { out: output("file", "x", { path: "artifacts/e" }) }, async run({ target, outputs }) { ${note} writeFileSync(outputs.out, "e"); } });
 export default group("all", [a, b, c, d, e]);
@@ -46,6 +47,9 @@ const edits: readonly (readonly [name: string, edit: (at: (path: string) => stri
   ["a file in an artifact", (at, turn) => writeFileSync(at(`artifacts/d/deep/mine${turn}`), "")],
   ["a stored object cut", (at) => { const object = anObject(at(".imgtask/store")); chmodSync(object, 0o644); writeFileSync(object, readFileSync(object).subarray(1)); }],
   ["a stored object removed", (at) => rmSync(anObject(at(".imgtask/store")))],
+  ["a kept file removed", (at) => rmSync(at("kept/c"))],
+  ["a directory in place of a kept file", (at) => { rmSync(at("kept/c")); mkdirSync(at("kept/c")); }],
+  ["a kept file edited", (at, turn) => writeFileSync(at("kept/c"), `mine ${turn}`)],
   ["the records removed", (at) => rmSync(at(".imgtask/records"))],
   ["the evidence cut", (at) => writeFileSync(at(".imgtask/evidence"), readFileSync(at(".imgtask/evidence")).subarray(0, -1))],
   ["the imagefile, a comment", (at, turn) => writeFileSync(at("imagefile.ts"), `${readFileSync(at("imagefile.ts"), "utf8")}// ${turn}\n`)],

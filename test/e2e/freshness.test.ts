@@ -132,6 +132,32 @@ export default group("all", [reader]);
   assert.deepEqual([await build(made), modes(), made.read("artifacts/reader")], [[], "-x", "-x"], "back to the first result");
 });
 
+test("a private key that was removed: another pair is made, and what holds its public key with it", async (t) => {
+  const made = new TestProject({ "imagefile.ts": `${preamble}import { keypair } from "imgtask";
+const key = keypair("lab");
+export default target("make:image", { inputs: { key }, outputs: { out: output("file", "x", { path: "artifacts/image" }) }, run({ target, inputs, outputs }) { ${note} writeFileSync(outputs.out, readFileSync(inputs.key)); } });
+` });
+  t.after(() => made.eject());
+  await build(made);
+  const first = made.read("artifacts/image");
+  for (let round = 0; round < 3; round++) assert.match((await made.imgtask("run")).stderr, /Nothing to do/);
+  made.rm(".imgtask/keys/lab");
+  assert.match((await made.imgtask("plan")).stdout, /keypair:lab +stale: \.imgtask\/keys\/lab missing/);
+  assert.match((await made.imgtask("why", "keypair:lab")).stdout, /\.imgtask\/keys\/lab missing/);
+  assert.deepEqual(await build(made), ["make:image"]);
+  assert.notEqual(made.read("artifacts/image"), first);
+  assert.ok(made.exists(".imgtask/keys/lab"));
+  assert.match((await made.imgtask("run")).stderr, /Nothing to do/);
+});
+
+test("a recipe that does not make what it keeps fails", async (t) => {
+  const made = new TestProject({ "imagefile.ts": `${preamble}export default target("make:a", { outputs: { out: "file" }, keeps: ["kept"], run({ outputs }) { writeFileSync(outputs.out, ""); } });\n` });
+  t.after(() => made.eject());
+  const { code, stderr } = await made.imgtask("run");
+  assert.equal(code, 1);
+  assert.match(stderr, /IMG3010.*did not make "kept", which it keeps/);
+});
+
 test("going back to an earlier state restores its outputs", async (t) => {
   const made = project(t);
   await build(made);

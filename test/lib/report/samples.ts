@@ -20,6 +20,7 @@ export const reasons: { readonly [Type in Reason["type"]]: Extract<Reason, { rea
   "never run": { type: "never run" },
   forced: { type: "forced" },
   store: { type: "store", output: "out", problem: "damaged" },
+  kept: { type: "kept", path: ".imgtask/keys/lab", problem: "missing" },
   option: { type: "option", name: "size", from: '"8G"', to: '"10G"' },
   source: { type: "source", path: "overlay/etc/motd", change: "changed", details: [{ what: "content" }] },
   upstream: { type: "upstream", target: "rootfs:debian", output: "out", from: "ab", to: "cd" },

@@ -26,6 +26,7 @@ test("a phrase for every reason", () => {
     "never run": "never run before",
     forced: "forced",
     store: "stored output out damaged",
+    kept: ".imgtask/keys/lab missing",
     option: 'option size "8G" → "10G"',
     source: "source overlay/etc/motd changed",
     upstream: "rootfs:debian has new content",
