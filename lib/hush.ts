@@ -7,7 +7,8 @@ import { writeSync } from "node:fs";
 import type { Sink } from "./process.ts";
 import { protect, Redactor, Secretive } from "./redact.ts";
 import { cleanError, refuseArgv, refuseOutput, secretValues } from "./secret-value.ts";
-import type { Declaration } from "./target.ts";
+import type { SecretContext } from "./secret.ts";
+import type { Registered } from "./target.ts";
 
 /** Guards the secrets of one run. */
 export interface Hush {
@@ -25,8 +26,8 @@ export interface Hush {
 }
 
 /** @throws {ImgtaskError} IMG1007 when a secret is not there or too short. */
-export function hushFor(declaration: Declaration, project: string, logFd: number): Hush {
-  const values = secretValues(declaration, project);
+export async function hushFor({ declaration, secrets }: Registered, context: SecretContext, logFd: number): Promise<Hush> {
+  const values = await secretValues(declaration, secrets, context);
   const secretive = new Secretive(Object.values(values));
   // What the process itself says, about strays too.
   protect(Object.values(values));

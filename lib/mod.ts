@@ -13,7 +13,7 @@ export { type Arch, type AptArchive, defineArch, defineDistro, type Distro, type
 export { packageFile } from "./package.ts";
 export type { Resources, Size } from "./resources.ts";
 export type { Retries } from "./retry.ts";
-export { type Secret, secret, type SecretFunctions, type SecretOptions, type SecretRef, type Secrets } from "./secret.ts";
+export { type Secret, secret, type SecretContext, type SecretFunctions, type SecretOptions, type SecretReader, type SecretRef, type Secrets } from "./secret.ts";
 export { namespaceArgv } from "./sandbox.ts";
 export {
   type Argv,

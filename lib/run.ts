@@ -18,6 +18,7 @@ import { commandsDirectory } from "./project.ts";
 import type { Hush } from "./hush.ts";
 import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
+import type { SecretContext } from "./secret.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
 import { sameFiles, Witness } from "./witness.ts";
@@ -73,7 +74,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
-  const hush = declaration.secrets === undefined ? undefined : (await import("./hush.ts")).hushFor(declaration, state.project.directory, log.fd);
+  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, secretContext(options), log.fd);
   const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
   let keep = false, done = false;
@@ -244,6 +245,24 @@ function baseEnvironment(options: RunOptions, tmp: string): NodeJS.ProcessEnv {
   for (const name of kept) if (process.env[name] !== undefined) env[name] = process.env[name];
   for (const [name, value] of Object.entries(options.resolution.env)) if (value !== undefined) env[name] = value;
   return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
+}
+
+/** What the readers of secret managers get: commands of theirs write to no log, and see the user's whole environment. */
+function secretContext({ state, signal }: RunOptions): SecretContext {
+  const { directory } = state.project;
+  return {
+    project: directory,
+    env: process.env,
+    signal,
+    exec: async (argv, env = {}) => {
+      const logFd = openSync("/dev/null", "w");
+      try {
+        return await runCommand(argv, { cwd: directory, env: { ...process.env, ...env }, logFd, signal }, { stdout: "capture", ok: Array.from({ length: 256 }, (_, code) => code) });
+      } finally {
+        closeSync(logFd);
+      }
+    },
+  };
 }
 
 async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {

@@ -8,11 +8,11 @@ import { lstat, open } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ExitCode, ImgtaskError, isImgtaskError } from "./error.ts";
 import { Secretive, shortestSecret } from "./redact.ts";
-import type { SecretRef } from "./secret.ts";
+import type { SecretContext, SecretRef, Secrets } from "./secret.ts";
 import type { Declaration } from "./target.ts";
 
-/** How a value is got: one a place. Another place is another line here and in `SecretRef`. */
-const readers: { readonly [From in SecretRef["from"]]: (name: string, project: string) => string | undefined } = {
+/** How the value of a plain place is got. Managers are asked by their handle's own reader. */
+const readers: { readonly [From in "environment" | "file"]: (name: string, project: string) => string | undefined } = {
   environment: (name) => process.env[name],
   file: (name, project) => {
     try {
@@ -24,19 +24,20 @@ const readers: { readonly [From in SecretRef["from"]]: (name: string, project: s
   },
 };
 
-function placeOf({ from, name }: SecretRef): string {
-  return from === "environment" ? `environment variable "${name}"` : `file "${name}"`;
+function placeOf(ref: SecretRef): string {
+  return ref.from === "manager" ? `${ref.manager}, as "${ref.name}"` : ref.from === "environment" ? `environment variable "${ref.name}"` : `file "${ref.name}"`;
 }
 
 /**
  * The values of a target's secrets, by name.
  *
- * @throws {ImgtaskError} IMG1007 when one is not there, or too short to be told from other text.
+ * @param handles those that the target was declared with; a snapshot has only their plain data.
+ * @throws {ImgtaskError} IMG1007 when one is not there, or too short to be told from other text; what a manager's reader throws.
  */
-export function secretValues(declaration: Declaration, project: string): Readonly<Record<string, string>> {
+export async function secretValues(declaration: Declaration, handles: Secrets, context: SecretContext): Promise<Readonly<Record<string, string>>> {
   const values: Record<string, string> = {};
   for (const [key, ref] of Object.entries(declaration.secrets ?? {})) {
-    const value = readers[ref.from](ref.name, project);
+    const value = ref.from === "manager" ? await handles[key]?.read?.(context) : readers[ref.from](ref.name, context.project);
     if (value === undefined || Buffer.byteLength(value) < shortestSecret) {
       throw new ImgtaskError("IMG1007", `Secret "${key}" of "${declaration.name}" is ${value === undefined || value === "" ? "not there" : "too short"}`, {
         expected: `${shortestSecret} bytes or more in ${placeOf(ref)}`,
@@ -63,13 +64,14 @@ export function refuseDeclared(declarations: readonly Declaration[], project: st
   const values: string[] = [];
   for (const { from, name } of refs) {
     try {
-      const value = readers[from](name, project);
+      // A manager is not asked before a recipe is to have the value.
+      const value = from === "manager" ? undefined : readers[from](name, project);
       if (value !== undefined && Buffer.byteLength(value) >= shortestSecret) values.push(value);
     } catch {
       // Told when it is to be used.
     }
   }
-  const early = refs.find(({ from, name }) => (from === "environment" ? read.environment.includes(name) : read.files.includes(resolve(project, name))));
+  const early = refs.find(({ from, name }) => (from === "environment" ? read.environment.includes(name) : from === "file" && read.files.includes(resolve(project, name))));
   if (early !== undefined) {
     throw new ImgtaskError("IMG2036", "The imagefile reads a secret while it is evaluated", {
       expected: `${placeOf(early)} read by recipes only, which get it as a secret`,

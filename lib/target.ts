@@ -219,6 +219,8 @@ export interface Registered {
   /** The raw arguments, from which the recipe's context is resolved. */
   readonly inputs: Inputs;
   readonly params: Params;
+  /** Handles to its secrets. */
+  readonly secrets: Secrets;
   /** Where it was declared, and the calls in the user's code that led there, the innermost first. */
   readonly frames: readonly Location[];
 }
@@ -342,6 +344,7 @@ export function target<
     recipe: spec.run as unknown as Recipe,
     inputs: spec.inputs ?? {},
     params: spec.params,
+    secrets: spec.secrets ?? {},
     frames,
   });
   return Object.freeze({
@@ -391,6 +394,7 @@ export function group<const Name extends string>(
     recipe: undefined,
     inputs: {},
     params: null,
+    secrets: {},
     frames: [],
   });
   return Object.freeze({ name, description: options.description, members: Object.freeze(names) });
