@@ -90,5 +90,8 @@ export const secret: SecretFunctions = Object.freeze({
 
 /** The plain data of handles, by name. */
 export function secretRefs(secrets: Secrets): Readonly<Record<string, SecretRef>> {
-  return Object.fromEntries(Object.entries(secrets).map(([key, { type: _, read: __, ...ref }]) => [key, ref as SecretRef]));
+  return Object.fromEntries(Object.entries(secrets).map(([key, handle]) => {
+    const { from, name, version } = handle;
+    return [key, { from, ...(from === "manager" ? { manager: handle.manager } : {}), name, ...(version === undefined ? {} : { version }) } as SecretRef];
+  }));
 }

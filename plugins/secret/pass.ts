@@ -37,7 +37,7 @@ export function pass(name: string, options: PassOptions = {}): Secret {
     if (code !== 0) {
       throw new ImgtaskError("IMG1009", `"pass" gave no secret "${name}"`, {
         expected: "an entry that the user can decrypt without being asked",
-        found: `exit code ${code}`,
+        found: code === 127 ? "a pass that is not there, or cannot be started" : `exit code ${code}`,
         hint: `Try it: pass show ${/^[A-Za-z0-9._/@-]+$/.test(name) ? name : JSON.stringify(name)}`,
         exitCode: ExitCode.prerequisite,
       });

@@ -54,8 +54,8 @@ async function ask(url: URL, headers: Readonly<Record<string, string>>, signal: 
     response = await fetch(url, { headers, redirect: "manual", signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) });
     text = await response.text();
   } catch (error) {
-    const { cause } = error as { cause?: { code?: string } };
-    throw new ImgtaskError("IMG5001", `Vault cannot be reached at ${url.origin}`, { found: cause?.code ?? (error as Error).name, exitCode: ExitCode.temporary });
+    const { cause } = error as { cause?: { code?: string; message?: string } };
+    throw new ImgtaskError("IMG5001", `Vault cannot be reached at ${url.origin}`, { found: cause?.code ?? cause?.message ?? (error as Error).message, exitCode: ExitCode.temporary });
   }
   if (response.status === 429 || response.status >= 500) {
     throw new ImgtaskError("IMG5001", `Vault at ${url.origin} cannot answer now`, { found: `status ${response.status}${response.status === 503 ? ": it is sealed, or in maintenance" : ""}`, exitCode: ExitCode.temporary });
