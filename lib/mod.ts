@@ -7,9 +7,39 @@ export type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } 
 export { output } from "./artifact.ts";
 export { bug, type ErrorDetails, ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
 export { type DirectoryList, type Machine, machine, type MachineFile, type MachineSpec, type User } from "./machine.ts";
+export type {
+  AnswerFormat,
+  AptArchive,
+  ChecksumList,
+  FileSource,
+  ImageMedia,
+  ImageName,
+  ImageSource,
+  IsoLayout,
+  Keyring,
+  ListSignature,
+  Media,
+  MediaBase,
+  MirrorSource,
+  PackageMedia,
+  PinnedKey,
+  PortalSource,
+} from "./media.ts";
 export { sign as signMinisign, verifySignature as verifyMinisign } from "./minisign.ts";
 export { parsePublicKey, parseSecretKey, type PublicKey, type SecretKey } from "./minisign-key.ts";
-export { type Arch, type AptArchive, defineArch, defineDistro, type Distro, type Keyring, type Media, type PublishContext, type PublishedFile, type Publisher, type Release } from "./plugin.ts";
+export {
+  type AptDistro,
+  type AptRelease,
+  type Arch,
+  defineArch,
+  defineDistro,
+  type Distro,
+  type Installer,
+  type PublishContext,
+  type PublishedFile,
+  type Publisher,
+  type Release,
+} from "./plugin.ts";
 export { packageFile } from "./package.ts";
 export type { Resources, Size } from "./resources.ts";
 export type { Retries } from "./retry.ts";

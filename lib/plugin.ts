@@ -5,6 +5,7 @@
  */
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Machine } from "./machine.ts";
+import type { AptArchive, Keyring, Media } from "./media.ts";
 import type { Secrets } from "./secret.ts";
 import type { RunContext, Untracked } from "./target.ts";
 import type { HostFile, Requirement, Tool } from "./tool.ts";
@@ -38,52 +39,14 @@ export function defineArch<const Name extends string>(arch: Arch<Name>): Arch<Na
   return Object.freeze(arch);
 }
 
-/** Pinned signing keys of a distribution. */
-export interface Keyring {
-  /** Binary keyring file inside the package, relative to its root: `vendor/debian/….gpg`. */
-  readonly file: string;
-  /** Primary key fingerprints that are accepted, 40 or 64 hex digits, upper case. */
-  readonly fingerprints: readonly string[];
-}
-
-/** An archive of packages in Debian's repository format. */
-export interface AptArchive {
-  /** Environment variable that names a mirror. */
-  readonly mirrorEnv: string;
-  /** Used when neither the variable nor the host's own apt configuration names a mirror. */
-  readonly defaultMirror: string;
-  /** Value of `Origin:` by which this archive is recognised in the host's apt configuration. */
-  readonly origin: string;
-  /** Value of `Label:` beside it, where one origin has several archives. @default any */
-  readonly label?: string;
-}
-
-/** Media that a distribution publishes, and how to know that they are genuine. */
-export interface Media {
-  /** For people and file names: `debian-bookworm-netboot-amd64`. */
-  readonly id: string;
-  readonly release: string;
-  /** Canonical architecture. */
-  readonly arch: string;
-  /** A package in a signed archive that carries installer files. */
-  readonly package: {
-    readonly archive: AptArchive;
-    readonly suite: string;
-    readonly component: string;
-    /** As the archive calls the architecture whose index lists it. */
-    readonly architecture: string;
-    readonly name: string;
-  };
-  /** Paths inside the package. */
-  readonly files: { readonly kernel: string; readonly initrd: string };
-  /** Format of the answers its installer reads. */
-  readonly answers: "preseed";
-}
-
 /** What a distribution says of one of its releases. */
 export interface Release {
   /** Version number: `"12"`. */
   readonly version: string;
+}
+
+/** A release that is an archive of packages in Debian's format. */
+export interface AptRelease extends Release {
   /** Suites of the archive: the release itself, then updates and security. */
   readonly suites: readonly {
     readonly suite: string;
@@ -93,65 +56,91 @@ export interface Release {
   }[];
 }
 
-/** A distribution. A new one is one file in `distros/`. */
-export interface Distro<Name extends string = string, R extends string = string, A extends string = string> {
+/** Gives installer media; each distribution's own takes what it needs to know, `release` and `arch` at least. */
+export type Installer = (options: never) => Media;
+
+/**
+ * A distribution. A new one is one file in `distros/`. One that has no `archive` has installer media only: no root file
+ * system can be built of it.
+ */
+export interface Distro<Name extends string = string, R extends string = string, A extends string = string, I extends Installer = Installer> {
   readonly name: Name;
   /** For people: `Debian GNU/Linux`. */
   readonly title: string;
   readonly releases: Readonly<Record<R, Release>>;
   /** Canonical architecture → the distribution's own name: `{ x86_64: "amd64" }`. */
   readonly architectures: Readonly<Record<A, string>>;
-  readonly archive: AptArchive;
-  /** Keys that sign its archive and media. */
+  /** What its installer media are called: the `edition` of `installer()`. The first is meant where none is named. */
+  readonly editions: readonly string[];
+  /** Keys that sign its media, and its archive where it has one. */
   readonly keys: Keyring;
+  /** Installer media. */
+  readonly installer: I;
+}
+
+/** A distribution of which root file systems are built, from an archive in Debian's format. */
+export interface AptDistro<Name extends string = string, R extends string = string, A extends string = string, I extends Installer = Installer>
+  extends Distro<Name, R, A, I> {
+  readonly releases: Readonly<Record<R, AptRelease>>;
+  readonly archive: AptArchive;
   /** Packages that a bootable system needs beside the base: kernel, init, what the machine's network needs. */
   bootPackages(arch: A, machine: Machine): readonly string[];
-  /** Installer media. */
-  installer(options: { readonly release: R; readonly arch: A }): Media;
 }
 
 /** Refuses a key that an object lacks; for callers that the type checker did not stop. */
-function checkKey(code: string, what: string, title: string, known: Readonly<Record<string, unknown>>, asked: string): void {
-  if (Object.hasOwn(known, asked)) return;
-  throw new ImgtaskError(code, `${title} has no ${what} "${asked}"`, {
-    expected: `one of ${Object.keys(known).map((name) => `"${name}"`).join(", ")}`,
-    found: `"${asked}"`,
+function checkKey(code: string, what: string, title: string, known: readonly string[], asked: unknown): void {
+  if (known.includes(asked as string)) return;
+  throw new ImgtaskError(code, `${title} has no ${what} "${String(asked)}"`, {
+    expected: `one of ${known.map((name) => `"${name}"`).join(", ")}`,
+    found: JSON.stringify(asked) ?? "nothing",
+    exitCode: ExitCode.usage,
+  });
+}
+
+/** Refuses keys that are pinned by less than their whole fingerprint, or for days that are none. */
+function checkKeys(title: string, { keys, minisign = [] }: Keyring): void {
+  const day = /^\d{4}-\d{2}-\d{2}$/;
+  const bad = keys.find(({ fingerprint, from, until }) =>
+    !/^([0-9A-F]{40}|[0-9A-F]{64})$/.test(fingerprint) || [from, until].some((one) => one !== undefined && !(day.test(one) && !Number.isNaN(Date.parse(one)))));
+  if (bad === undefined && keys.length + minisign.length > 0) return;
+  throw new ImgtaskError("IMG2104", `${title} pins no usable key`, {
+    expected: "fingerprints of 40 or 64 hex digits, upper case, and days as 2025-04-17",
+    found: bad === undefined ? "none" : `"${bad.fingerprint}"${bad.from === undefined ? "" : ` from ${bad.from}`}${bad.until === undefined ? "" : ` until ${bad.until}`}`,
     exitCode: ExitCode.usage,
   });
 }
 
 /**
- * Checks and freezes a distribution; keeps the names of releases and architectures for the type checker.
- * Its functions refuse releases (IMG2102) and architectures (IMG2103) that it does not have.
+ * Checks and freezes a distribution; keeps the names of releases, architectures and editions for the type checker.
+ * Its functions refuse releases (IMG2102), architectures (IMG2103) and editions (IMG2106) that it does not have.
  *
  * @throws {ImgtaskError} IMG2104 when a pinned fingerprint is not a full one in upper case.
  *
  * @example see `distros/debian.ts`
  */
-export function defineDistro<const Name extends string, const R extends string, const A extends string>(
-  distro: Distro<Name, R, A>,
-): Distro<Name, R, A> {
-  const bad = distro.keys.fingerprints.find((fingerprint) => !/^([0-9A-F]{40}|[0-9A-F]{64})$/.test(fingerprint));
-  if (bad !== undefined || distro.keys.fingerprints.length === 0) {
-    throw new ImgtaskError("IMG2104", `${distro.title} pins no usable key`, {
-      expected: "fingerprints of 40 or 64 hex digits, upper case",
-      found: bad === undefined ? "none" : `"${bad}"`,
-      exitCode: ExitCode.usage,
-    });
-  }
-  const checkArch = (arch: A): void => checkKey("IMG2103", "architecture", distro.title, distro.architectures, arch);
+export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
+  checkKeys(distro.title, distro.keys);
+  const releases = Object.keys(distro.releases), architectures = Object.keys(distro.architectures);
+  const checkArch = (arch: unknown): void => checkKey("IMG2103", "architecture", distro.title, architectures, arch);
+  const installer = distro.installer as unknown as (options: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }) => Media;
   return Object.freeze({
     ...distro,
-    bootPackages(arch: A, machine: Machine): readonly string[] {
-      checkArch(arch);
-      return distro.bootPackages(arch, machine);
-    },
-    installer(options: { readonly release: R; readonly arch: A }): Media {
-      checkKey("IMG2102", "release", distro.title, distro.releases, options.release);
+    ...("bootPackages" in distro
+      ? {
+          bootPackages(arch: string, machine: Machine): readonly string[] {
+            checkArch(arch);
+            return distro.bootPackages(arch, machine);
+          },
+        }
+      : {}),
+    installer(options: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }): Media {
+      checkKey("IMG2102", "release", distro.title, releases, options.release);
       checkArch(options.arch);
-      return distro.installer(options);
+      const { edition = distro.editions[0] } = options;
+      checkKey("IMG2106", "edition", distro.title, distro.editions, edition);
+      return installer({ ...options, edition });
     },
-  });
+  }) as unknown as D;
 }
 
 /** A file to be published. */

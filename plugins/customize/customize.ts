@@ -47,7 +47,7 @@ export type Customized<Name extends string = string> =
   & { readonly media: Media };
 
 /** The answers of a format, and the files it reads beside them. */
-const formats: Readonly<Record<Media["answers"], (machine: Machine, context: PreseedContext) => string>> = { preseed };
+const formats: Readonly<Partial<Record<Media["answers"], (machine: Machine, context: PreseedContext) => string>>> = { preseed };
 
 /**
  * Declares target `customize:NAME`: an installer tree that installs a machine without asking.
@@ -68,14 +68,15 @@ const formats: Readonly<Record<Media["answers"], (machine: Machine, context: Pre
  */
 export function customize<const Name extends string>(name: Name, options: CustomizeOptions): Customized<Name> {
   const { media } = options.media;
-  if (!Object.hasOwn(formats, media.answers)) {
+  const format = Object.hasOwn(formats, media.answers) && media.kind === "package" ? formats[media.answers] : undefined;
+  if (format === undefined || media.kind !== "package") {
     throw new ImgtaskError("IMG2311", `Media "${media.id}" read answers in an unknown format`, {
       expected: Object.keys(formats).map((format) => `"${format}"`).join(" or "),
       found: JSON.stringify(media.answers),
       exitCode: ExitCode.usage,
     });
   }
-  const answers = formats[media.answers](options.machine, {
+  const answers = format(options.machine, {
     release: media.release,
     mirror: options.mirror ?? media.package.archive.defaultMirror,
     ...(options.disk === undefined ? {} : { disk: options.disk }),

@@ -8,7 +8,7 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { ExitCode, ImgtaskError, type Media, type RunContext } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, type PackageMedia, type RunContext } from "../../lib/mod.ts";
 import { type Entry, findPackages, type IndexForm, indexForms, type PackageEntry, type ReleaseFile } from "./release.ts";
 
 /** An index that a Release file lists. */
@@ -22,7 +22,7 @@ export interface ChosenIndex {
 }
 
 /** The smallest form of the index of a component and architecture, or `undefined` when none is listed. */
-export function chooseIndex(release: ReleaseFile, media: Media, forms: readonly IndexForm[] = indexForms): ChosenIndex | undefined {
+export function chooseIndex(release: ReleaseFile, media: PackageMedia, forms: readonly IndexForm[] = indexForms): ChosenIndex | undefined {
   const directory = `${media.package.component}/binary-${media.package.architecture}`;
   const plain = release.files.get(`${directory}/Packages`);
   if (plain === undefined) return undefined;
@@ -75,7 +75,7 @@ export async function unpackIndex(file: string, chosen: ChosenIndex, context: Pi
 }
 
 /** The newest package of the wanted name and architecture, or `undefined`. */
-export async function choosePackage(plain: string, media: Media, context: Pick<RunContext, "exec">): Promise<PackageEntry | undefined> {
+export async function choosePackage(plain: string, media: PackageMedia, context: Pick<RunContext, "exec">): Promise<PackageEntry | undefined> {
   const { name, architecture } = media.package;
   let best: PackageEntry | undefined;
   for (const entry of await findPackages(plain, name)) {

@@ -4,19 +4,21 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { type Distro, ExitCode, ImgtaskError, type Machine, output, type OutputSpec, packageFile, type Target, target, tool } from "../../lib/mod.ts";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type AptDistro, ExitCode, ImgtaskError, type Machine, output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
 import { findMirror, hostMirrors } from "../download/mirror.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
+import { keyringFor } from "../verify/keyring.ts";
 import { rootfsScript } from "./build.ts";
 
 const mmdebstrap = tool("mmdebstrap", { min: "1.3", packages: { apt: "mmdebstrap" } });
 
 /** What `rootfs()` takes beside the name. */
 export interface RootfsOptions<N extends string, R extends string, A extends string, C extends NoInfer<A>> {
-  /** The distribution whose packages it is made of. */
-  readonly distro: Distro<N, R, A>;
+  /** The distribution whose packages it is made of: one with an archive that root file systems can be built of. */
+  readonly distro: AptDistro<N, R, A>;
   /** One of the distribution's releases. */
   readonly release: NoInfer<R>;
   /** One of the distribution's architectures. */
@@ -71,17 +73,17 @@ export function rootfs<const Name extends string, N extends string, R extends st
   if (architecture === undefined) throw unknown("architecture", options.arch, distro.title, Object.keys(distro.architectures));
   const arch = archOf(options.arch);
   const suites = release.suites.map(({ suite, components, archive }) => ({ suite, components, archive: archive ?? distro.archive }));
-  const keyring = packageFile(distro.keys.file);
+  const keyring = keyringFor(distro.keys, "archive");
   const made = target(`rootfs:${name}`, {
     description: `${distro.title} ${options.release} for ${arch.name}`,
-    // All that the tar depends on. The digest stands for the keyring, whose path differs between installations.
+    // All that the tar depends on. The digest stands for the keyring.
     params: {
       distro: distro.name,
       release: options.release,
       suites: suites.map(({ suite, components, archive }) => ({ suite, components, mirror: archive.defaultMirror })),
       architecture,
       packages: [...new Set([...machine.packages, ...distro.bootPackages(options.arch, machine)])].sort(),
-      keyring: createHash("sha256").update(readFileSync(keyring)).digest("hex"),
+      keyring: createHash("sha256").update(keyring).digest("hex"),
     },
     env: [...new Set(suites.map(({ archive }) => archive.mirrorEnv))],
     tools: [mmdebstrap, ...namespaceTools, ...emulationOf(arch)],
@@ -100,6 +102,8 @@ export function rootfs<const Name extends string, N extends string, R extends st
         // apt uses packages of "file:" where they lie, which is outside the root where dpkg looks; "copy:" brings them in.
         sources.push(`deb ${mirror.replace(/^file:/, "copy:")} ${suite} ${components.join(" ")}`);
       }
+      const keys = join(tmp, "keys.gpg");
+      writeFileSync(keys, keyring);
       await runInside(context, rootfsScript, {
         out: outputs.out,
         packages: outputs.packages,
@@ -109,7 +113,7 @@ export function rootfs<const Name extends string, N extends string, R extends st
         sources,
         imageSources: params.suites.map(({ suite, components, mirror }) => `deb ${mirror} ${suite} ${components.join(" ")}`),
         include: params.packages,
-        keyring,
+        keyring: keys,
       });
     },
   });

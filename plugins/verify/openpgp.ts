@@ -5,8 +5,9 @@
  */
 import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ExitCode, ImgtaskError, type RunContext, tool, type Tool } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, type PinnedKey, type RunContext, tool, type Tool } from "../../lib/mod.ts";
 import { printable } from "../download/mirror.ts";
+import { packets } from "./keyring.ts";
 import { accept, type Block, parseStatus, type Signer } from "./status.ts";
 
 /** The program that checks signatures. */
@@ -16,8 +17,8 @@ export const gpgv: Tool = tool("gpgv", { min: "2.2", packages: { apt: "gpgv", dn
 export interface Trust {
   /** Absolute path of a binary keyring. */
   readonly keyring: string;
-  /** Fingerprints of the primary keys that are accepted, upper case. Other keys in the keyring do not count. */
-  readonly fingerprints: readonly string[];
+  /** Keys that are accepted. Others in the keyring do not count. */
+  readonly keys: readonly PinnedKey[];
 }
 
 type Context = Pick<RunContext, "exec" | "tmp">;
@@ -93,7 +94,7 @@ export async function verifyClearsigned(
   const body = clearsignedBody(await readFile(file.path, "latin1"), file.name);
   const signed = join(await mkdtemp(join(context.tmp, "signed-")), "text");
   const blocks = await runGpgv(["--output", signed, "--", file.path], trust, context);
-  const signer = accept(blocks, trust.fingerprints, file.name);
+  const signer = accept(blocks, trust.keys, file.name);
   const bytes = await readFile(signed);
   // Two readers of one message must agree on what it says. OpenPGP does not sign blanks at the ends of lines.
   const normal = (text: string): string => text.replace(/[ \t\r]+$/gm, "").replace(/\n+$/, "");
@@ -116,30 +117,8 @@ function dearmor(bytes: Buffer, name: string): Buffer {
  * A message that carries its own text can pose as a detached signature: gpgv would check that text and not the file.
  */
 export function isOnlySignatures(bytes: Buffer): boolean {
-  let at = 0;
-  while (at < bytes.length) {
-    const header = bytes[at++]!;
-    if ((header & 0x80) === 0) return false;
-    const tag = (header & 0x40) !== 0 ? header & 0x3f : (header >> 2) & 0x0f;
-    if (tag !== 2) return false;
-    let length: number;
-    if ((header & 0x40) !== 0) {
-      const first = bytes[at++] ?? 0;
-      if (first < 192) length = first;
-      else if (first < 224) length = ((first - 192) << 8) + (bytes[at++] ?? 0) + 192;
-      else if (first === 255 && at + 4 <= bytes.length) {
-        length = bytes.readUInt32BE(at);
-        at += 4;
-      } else return false;
-    } else {
-      const size = [1, 2, 4, 0][header & 3]!;
-      if (size === 0 || at + size > bytes.length) return false;
-      length = bytes.readUIntBE(at, size);
-      at += size;
-    }
-    at += length;
-  }
-  return bytes.length > 0 && at === bytes.length;
+  const all = packets(bytes);
+  return all !== undefined && all.length > 0 && all.every(({ tag }) => tag === 2);
 }
 
 /**
@@ -156,5 +135,5 @@ export async function verifyDetached(
   if (!isOnlySignatures(bytes)) {
     throw refuse("IMG4001", `The signature of ${file.name} is no detached signature`, "signature packets only", "a message that carries a text of its own, or damaged data");
   }
-  return accept(await runGpgv(["--", file.signature, file.path], trust, context), trust.fingerprints, file.name);
+  return accept(await runGpgv(["--", file.signature, file.path], trust, context), trust.keys, file.name);
 }

@@ -3,7 +3,7 @@
  * Knows nothing of signatures; its text must be verified before.
  * @module
  */
-import { ExitCode, ImgtaskError, type Media } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, type PackageMedia } from "../../lib/mod.ts";
 import { printable } from "../download/mirror.ts";
 import { parseRelease, type ReleaseFile } from "../download/release.ts";
 
@@ -25,7 +25,7 @@ function parseDate(text: string | undefined): number | undefined {
  * @throws {ImgtaskError} exit code 3: IMG4010 another archive or suite, IMG4011 no longer valid, IMG4012 from the
  * future, IMG4013 malformed.
  */
-export function checkRelease(text: string, media: Media, now: number): { readonly release: ReleaseFile; readonly date: number } {
+export function checkRelease(text: string, media: PackageMedia, now: number): { readonly release: ReleaseFile; readonly date: number } {
   const release = parseRelease(text);
   const refuse = (code: string, message: string, expected: string, found: string, hint?: string): ImgtaskError =>
     new ImgtaskError(code, message, { expected, found: printable(found), exitCode: ExitCode.refused, ...(hint === undefined ? {} : { hint }) });

@@ -3,7 +3,7 @@
  * Exit codes of gpgv do not count: an expired key gives VALIDSIG and exit code 0.
  * @module
  */
-import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, type PinnedKey } from "../../lib/mod.ts";
 import { printable } from "../download/mirror.ts";
 
 /** What gpgv says of one signature. */
@@ -70,17 +70,31 @@ export interface Signer {
   readonly signedAt: number;
 }
 
+/** Whether a key was in use on the day of a signature, as the pin says. */
+function inUse({ from, until }: PinnedKey, time: number): boolean {
+  const day = new Date(time * 1000).toISOString().slice(0, 10);
+  return (from === undefined || day >= from) && (until === undefined || day <= until);
+}
+
 /**
  * The first signature that is good in every respect and by a pinned key. Bad ones beside it do not count.
  *
- * @throws {ImgtaskError} IMG4001 and IMG4003 to IMG4006 when there is none.
+ * @throws {ImgtaskError} IMG4001, IMG4003 to IMG4006 and IMG4041 when there is none.
  */
-export function accept(blocks: readonly Block[], fingerprints: readonly string[], name: string): Signer {
+export function accept(blocks: readonly Block[], keys: readonly PinnedKey[], name: string): Signer {
+  let early: ImgtaskError | undefined;
   for (const { bad, good, valid } of blocks) {
     if (bad !== undefined || good === undefined || valid === undefined || valid.weak) continue;
-    if (fingerprints.includes(valid.primary)) return { fingerprint: valid.primary, userId: printable(good), signedAt: valid.time };
+    const key = keys.find(({ fingerprint }) => fingerprint === valid.primary);
+    if (key === undefined) continue;
+    if (inUse(key, valid.time)) return { fingerprint: valid.primary, userId: printable(good), signedAt: valid.time };
+    early = new ImgtaskError("IMG4041", `${name} was signed on a day on which the key was not in use`, {
+      expected: `a signature${key.from === undefined ? "" : ` from ${key.from}`}${key.until === undefined ? "" : ` until ${key.until}`} by ${key.fingerprint}${key.owner === undefined ? "" : ` (${key.owner})`}`,
+      found: `one of ${new Date(valid.time * 1000).toISOString().slice(0, 10)}`,
+      exitCode: ExitCode.refused,
+    });
   }
-  throw refusal(blocks, fingerprints, name);
+  throw early ?? refusal(blocks, keys.map(({ fingerprint }) => fingerprint), name);
 }
 
 /** The error for signatures of which none can be accepted; names the worst thing that was seen of a pinned key. */

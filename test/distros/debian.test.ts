@@ -10,7 +10,9 @@ import { defineDistro, machine } from "../../lib/mod.ts";
 describe("Debian", () => {
   it("has the installer of each release in the package that Debian calls so", () => {
     assert.deepEqual(debian.installer({ release: "bookworm", arch: "x86_64" }), {
+      kind: "package",
       id: "debian-bookworm-netboot-amd64",
+      distro: "debian",
       release: "bookworm",
       arch: "x86_64",
       package: { archive: debian.archive, suite: "bookworm", component: "main", architecture: "amd64", name: "debian-installer-12-netboot-amd64" },
@@ -44,7 +46,10 @@ describe("Debian", () => {
 describe("defineDistro", () => {
   it("refuses keys that are pinned by less than their whole fingerprint", () => {
     for (const fingerprints of [[], ["B7C5D7D6350947F8"], ["b8b80b5b623eab6ad8775c45b7c5d7d6350947f8"]]) {
-      assert.throws(() => defineDistro({ ...debian, keys: { ...debian.keys, fingerprints } }), { code: "IMG2104", exitCode: 2 });
+      assert.throws(() => defineDistro({ ...debian, keys: { keys: fingerprints.map((fingerprint) => ({ fingerprint })) } }), { code: "IMG2104", exitCode: 2 });
+    }
+    for (const until of ["2031", "31.12.2031", "2031-13-01"]) {
+      assert.throws(() => defineDistro({ ...debian, keys: { keys: [{ fingerprint: "A".repeat(40), until }] } }), { code: "IMG2104", exitCode: 2 });
     }
   });
 });

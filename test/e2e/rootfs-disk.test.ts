@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { debian } from "../../distros/debian.ts";
-import { defineDistro, machine, type MachineSpec, source } from "../../lib/mod.ts";
+import { type AptDistro, defineDistro, machine, type MachineSpec, source } from "../../lib/mod.ts";
 import { disk } from "../../plugins/disk/disk.ts";
 import { rootStart } from "../../plugins/disk/layout.ts";
 import { rootfs } from "../../plugins/rootfs/rootfs.ts";
@@ -21,7 +21,7 @@ const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin`, LC
 const base = mkdtempSync(join(tmpdir(), "imgtask-e2e-"));
 const keyLine = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ7tTqzA3Vt2x2nV9gq1Q2mJ6gWq0mXrJ3mWc1lXyQbT somebody";
 // Debian without a kernel: all that a machine description touches, in a third of the time.
-const small = defineDistro<"small", "bookworm", "x86_64">({
+const small = defineDistro<AptDistro<"small", "bookworm", "x86_64">>({
   ...debian,
   name: "small",
   architectures: { x86_64: "amd64" },

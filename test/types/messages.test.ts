@@ -12,11 +12,12 @@ const root = new URL("../..", import.meta.url).pathname;
 const flags = "--noEmit --strict --target es2023 --module nodenext --moduleResolution nodenext --allowImportingTsExtensions --skipLibCheck --types node --pretty false".split(" ");
 
 const cases = [
-  { file: "unverified", line: 5, words: [/Download<"d">/, /Verified/] },
+  { file: "unverified", line: 5, words: [/Download<"d", PackageMedia>/, /Verified/] },
   { file: "iso-as-root", line: 6, words: [/iso:d/, /BootableRoot/] },
   { file: "release", line: 4, words: [/"sarge"/, /DebianRelease/] },
   { file: "arch", line: 4, words: [/"riscv64"/, /DebianArch/] },
   { file: "untested", line: 5, words: [/'untested' is missing/, /TestThatBoots<"disk:d">/] },
+  { file: "no-archive", line: 4, words: [/Distro<"fedora"/, /AptDistro/] },
 ] as const;
 
 test("wrong graphs are refused with a message that names both sides", async () => {

@@ -8,7 +8,7 @@ import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { type Machine, machine, type Media, source } from "../../../lib/mod.ts";
+import { type Machine, machine, type PackageMedia, source } from "../../../lib/mod.ts";
 import { registry } from "../../../lib/target.ts";
 import { customize } from "../../../plugins/customize/customize.ts";
 import { dirs } from "../../../plugins/dirs/dirs.ts";
@@ -149,7 +149,7 @@ test("a machine without anything still gives a payload whose tar files can be re
 test("what cannot be expressed is refused when it is declared", () => {
   const before = registry().targets.length;
   assert.throws(() => customize("no", { media: verified("v1"), machine: machine({ hostname: "x", locale: "de_DE" }) }), { code: "IMG2312" });
-  const strange = { ...media, answers: "kickstart" } as unknown as Media;
+  const strange = { ...media, answers: "kickstart" } as unknown as PackageMedia;
   assert.throws(() => customize("no", { media: verified("v2", strange), machine: lab }), { code: "IMG2311" });
   assert.equal(registry().targets.slice(before).some(({ declaration }) => declaration.name === "customize:no"), false);
 });

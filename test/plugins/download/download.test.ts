@@ -97,7 +97,7 @@ describe("download", () => {
       assert.equal(statSync(join(out, file)).mtimeMs, 1_700_000_000_000);
       assert.equal(statSync(join(out, file)).mode & 0o777, 0o644);
     }
-    verify("chain", { media: download("chain", media), trust: { file: keys.keyring([key]), fingerprints: [key] } });
+    verify("chain", { media: download("chain", media), trust: { files: [keys.keyring([key])], keys: [{ fingerprint: key }] } });
     const verified = await runRecipe("verify:chain", { "inputs.media": out });
     assert.deepEqual(readdirSync(verified.outputs["out"]!).sort(), ["initrd.gz", "linux", "media.json"]);
   }));
@@ -116,7 +116,7 @@ describe("download", () => {
   }));
   it("takes Packages where there is no other form", () => withServer(makeArchive(deb, sign, { forms: [] }), async (server) => {
     const out = await good(server.url);
-    verify("plain", { media: download("plain", media), trust: { file: keys.keyring([key]), fingerprints: [key] } });
+    verify("plain", { media: download("plain", media), trust: { files: [keys.keyring([key])], keys: [{ fingerprint: key }] } });
     await runRecipe("verify:plain", { "inputs.media": out });
   }));
   it("resumes the package after a cut", () => withServer(makeArchive(deb, sign), async (server) => {

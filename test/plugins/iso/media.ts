@@ -6,17 +6,17 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
-import { type Media, output, type Target, target } from "../../../lib/mod.ts";
+import { output, type PackageMedia, type Target, target } from "../../../lib/mod.ts";
 import { debian } from "../../../distros/debian.ts";
 import type { Verified } from "../../../plugins/verify/verify.ts";
 
 /** What the media are. */
-export const media: Media = debian.installer({ release: "bookworm", arch: "x86_64" });
+export const media: PackageMedia = debian.installer({ release: "bookworm", arch: "x86_64" });
 
 /** A target of the kind that `verify()` declares, without its download. */
-export function verified<const Name extends string>(name: Name, of: Media = media): Verified<Name> {
+export function verified<const Name extends string>(name: Name, of: PackageMedia = media): Verified<Name, PackageMedia> {
   const declared = target(`verify:${name}`, { outputs: { out: output("tree", "verified media") }, run: () => {} });
-  return { ...declared, media: of } satisfies Target & { media: Media };
+  return { ...declared, media: of } satisfies Target & { media: PackageMedia };
 }
 
 /** Directory with `linux` and `initrd.gz`, fetched once a machine and user. */

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { debian } from "../../../distros/debian.ts";
-import { defineDistro, type Machine, machine, type MachineSpec, source } from "../../../lib/mod.ts";
+import { type AptDistro, defineDistro, type Machine, machine, type MachineSpec, source } from "../../../lib/mod.ts";
 import { registry } from "../../../lib/target.ts";
 import { disk } from "../../../plugins/disk/disk.ts";
 import { keypair } from "../../../plugins/keypair/keypair.ts";
@@ -102,7 +102,7 @@ test("what a distribution lacks does not compile, and is refused in plain JavaSc
 });
 
 test("another distribution is only data", () => {
-  const other = defineDistro<"other", "one", "x86_64">({ ...debian, name: "other", releases: { one: debian.releases.bookworm }, architectures: { x86_64: "amd64" }, bootPackages: () => ["kernel"], installer: () => { throw new Error("none"); } });
+  const other = defineDistro<AptDistro<"other", "one", "x86_64">>({ ...debian, name: "other", releases: { one: debian.releases.bookworm }, architectures: { x86_64: "amd64" }, bootPackages: () => ["kernel"], installer: () => { throw new Error("none"); } });
   const from = rootfs("other", { distro: other, release: "one", arch: "x86_64", machine: machine({ hostname: "a" }) });
   assert.equal(from.distro, "other");
   assert.deepEqual((declared("rootfs:other").params as { packages: string[] }).packages, ["kernel"]);

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import type { Media } from "../../../lib/mod.ts";
+import type { PackageMedia } from "../../../lib/mod.ts";
 
 /** Bytes that do not compress and are always the same. */
 export function noise(length: number, seed = "noise"): Buffer {
@@ -120,7 +120,9 @@ export function xz(bytes: Buffer | string): Buffer {
   return execFileSync("xz", ["-c"], { input: bytes });
 }
 
-export const media: Media = {
+export const media: PackageMedia = {
+  kind: "package",
+  distro: "testing",
   id: "testing-wheel-netboot",
   release: "wheel",
   arch: "x86_64",

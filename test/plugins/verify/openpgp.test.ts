@@ -43,7 +43,7 @@ const context = {
 
 function check(bytes: Buffer | string, fingerprints: readonly string[] = [key]): Promise<Signer> {
   writeFileSync(signature, bytes);
-  return verifyDetached({ path: file, name: "SHA256SUMS", signature }, { keyring, fingerprints }, context);
+  return verifyDetached({ path: file, name: "SHA256SUMS", signature }, { keyring, keys: fingerprints.map((fingerprint) => ({ fingerprint })) }, context);
 }
 
 const detach = (...args: string[]): Buffer => keys.gpg(["--local-user", key, ...args, "--detach-sign", "--output", "-", file]);
@@ -107,7 +107,7 @@ describe("gpgv's status", () => {
     assert.equal(parseStatus(`[GNUPG:] NEWSIG\n${valid.replace(" 01 ", " 10 ")}`)[0]?.valid, undefined);
   });
   it("takes SHA-1 for weak", () => assert.equal(parseStatus(`[GNUPG:] NEWSIG\n${valid.replace(" 8 01 ", " 2 01 ")}`)[0]?.valid?.weak, true));
-  const read = (text: string): Signer => accept(parseStatus(text), [pinned], "x");
+  const read = (text: string): Signer => accept(parseStatus(text), [{ fingerprint: pinned }], "x");
   const good = `[GNUPG:] NEWSIG\n[GNUPG:] GOODSIG ${"B".repeat(16)} A\n${valid}\n`;
   it("is believed only when good, valid and not bad in one block", () => {
     assert.equal(read(good).signedAt, 1783765031);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { it } from "node:test";
 import { debian } from "../../../distros/debian.ts";
 import { download } from "../../../plugins/download/download.ts";
-import { type MediaManifest, verify } from "../../../plugins/verify/verify.ts";
+import { type PackageManifest, verify } from "../../../plugins/verify/verify.ts";
 import { runRecipe } from "../../rig/recipe.ts";
 
 it("Debian's installer comes from the mirror and is genuine", { timeout: 300_000 }, async () => {
@@ -22,8 +22,8 @@ it("Debian's installer comes from the mirror and is genuine", { timeout: 300_000
   const verified = await runRecipe("verify:real", { "inputs.media": downloaded.outputs["out"]! });
   try {
     const out = verified.outputs["out"]!;
-    const manifest = JSON.parse(readFileSync(join(out, "media.json"), "utf8")) as MediaManifest;
-    assert.ok(debian.keys.fingerprints.includes(manifest.signature.fingerprint));
+    const manifest = JSON.parse(readFileSync(join(out, "media.json"), "utf8")) as PackageManifest;
+    assert.ok(debian.keys.keys.some(({ fingerprint }) => fingerprint === manifest.signature.fingerprint));
     assert.equal(manifest.package.name, "debian-installer-12-netboot-amd64");
     assert.ok(manifest.package.size > 50_000_000);
     const kernel = readFileSync(join(out, "linux"));
@@ -31,7 +31,7 @@ it("Debian's installer comes from the mirror and is genuine", { timeout: 300_000
     assert.deepEqual([...readFileSync(join(out, "initrd.gz")).subarray(0, 2)], [0x1f, 0x8b], "gzip");
 
     // The same bytes under the keys of somebody else are refused.
-    verify("real-trixie", { media, trust: { ...debian.keys, fingerprints: ["0".repeat(40)] } });
+    verify("real-trixie", { media, trust: { ...debian.keys, keys: [{ fingerprint: "0".repeat(40) }] } });
     await assert.rejects(runRecipe("verify:real-trixie", { "inputs.media": downloaded.outputs["out"]! }), { code: "IMG4003", exitCode: 3 });
   } finally {
     downloaded.dispose();

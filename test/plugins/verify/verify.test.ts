@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { ImgtaskError, type Keyring, type Media } from "../../../lib/mod.ts";
 import { download } from "../../../plugins/download/download.ts";
-import { type MediaManifest, verify } from "../../../plugins/verify/verify.ts";
+import { type PackageManifest, verify } from "../../../plugins/verify/verify.ts";
 import { type RecipeRun, runRecipe } from "../../rig/recipe.ts";
 import { initrd, kernel, type Keys, makeDeb, makeKeys, media, noise, release, sha256, stanza, xz } from "./archive.ts";
 
@@ -72,7 +72,7 @@ async function run(parts: Parts = {}): Promise<{ result?: RecipeRun; error?: Img
   writeFileSync(join(tree, "InRelease"), broken);
   writeFileSync(join(tree, "Packages.xz"), (parts.index ?? ((same) => same))(packed));
   writeFileSync(join(tree, "package.deb"), parts.deb ?? deb);
-  verify(name, { media: download(name, parts.media ?? media), trust: { file: keyring, fingerprints: [pinned], ...parts.trust } });
+  verify(name, { media: download(name, parts.media ?? media), trust: { files: [keyring], keys: [{ fingerprint: pinned }], ...parts.trust } });
   process.env["TMPDIR"] = temporary;
   const complain = console.error;
   console.error = () => {}; // The rig prints logs of failures, which are expected here.
@@ -113,7 +113,7 @@ describe("verify accepts", () => {
     assert.deepEqual(readdirSync(out).sort(), ["initrd.gz", "linux", "media.json"]);
     assert.ok(readFileSync(join(out, "linux")).equals(kernel));
     assert.ok(readFileSync(join(out, "initrd.gz")).equals(initrd));
-    const manifest = JSON.parse(readFileSync(join(out, "media.json"), "utf8")) as MediaManifest;
+    const manifest = JSON.parse(readFileSync(join(out, "media.json"), "utf8")) as PackageManifest;
     assert.equal(manifest.id, media.id);
     assert.deepEqual(manifest.package, { name: "installer-netboot", version: "1.0", sha256: sha256(deb), size: deb.length });
     assert.deepEqual(manifest.files.linux, { sha256: sha256(kernel), size: kernel.length });
@@ -134,7 +134,7 @@ describe("verify accepts", () => {
   });
   it("a list that another key signed too", async () => assert.equal((await run({ signers: [other, pinned] })).error, undefined));
   it("a list that an expired key signed too", async () => {
-    const { error } = await run({ signers: [expired, ancient], signArgs: in2020, trust: { fingerprints: [expired, ancient] } });
+    const { error } = await run({ signers: [expired, ancient], signArgs: in2020, trust: { keys: [{ fingerprint: expired }, { fingerprint: ancient }] } });
     assert.equal(error, undefined);
   });
   it("an old date", async () => assert.equal((await run({ fields: { Date: "Sat, 11 Jul 2015 10:16:37 UTC" } })).error, undefined));
@@ -145,7 +145,7 @@ describe("verify accepts", () => {
   it("the newest of several versions", async () => {
     const newest = makeDeb(base, { version: "1.10" });
     const { result } = await run({ deb: newest, packages: [stanza(deb, { Version: "1.2" }), stanza(newest, { Version: "1.10" }), stanza(deb, { Version: "1.9" })].join("\n") });
-    assert.equal((JSON.parse(readFileSync(join(result!.outputs["out"]!, "media.json"), "utf8")) as MediaManifest).package.version, "1.10");
+    assert.equal((JSON.parse(readFileSync(join(result!.outputs["out"]!, "media.json"), "utf8")) as PackageManifest).package.version, "1.10");
   });
 });
 
@@ -157,8 +157,8 @@ describe("verify refuses a signature", () => {
     assert.match(error.expected!, new RegExp(pinned));
   });
   it("by a key in the keyring that is not pinned", () => refused("IMG4003", /another key/, { signers: [other] }));
-  it("by an expired key", () => refused("IMG4004", /no longer valid/, { signers: [expired], signArgs: in2020, trust: { fingerprints: [expired] } }));
-  it("that has expired itself", () => refused("IMG4004", /no longer valid/, { signers: [ancient], signArgs: [...in2020, "--default-sig-expire", "1d"], trust: { fingerprints: [ancient] } }));
+  it("by an expired key", () => refused("IMG4004", /no longer valid/, { signers: [expired], signArgs: in2020, trust: { keys: [{ fingerprint: expired }] } }));
+  it("that has expired itself", () => refused("IMG4004", /no longer valid/, { signers: [ancient], signArgs: [...in2020, "--default-sig-expire", "1d"], trust: { keys: [{ fingerprint: ancient }] } }));
   it("by a revoked key", () => {
     let file = "";
     return refused("IMG4004", /no longer valid/, {
@@ -168,10 +168,10 @@ describe("verify refuses a signature", () => {
         writeFileSync((file = join(base, "revoked.gpg")), keys.gpg(["--export", revoked]));
         return signed;
       },
-      trust: { fingerprints: [revoked], get file() { return file === "" ? join(base, "revoked.gpg") : file; } },
+      trust: { keys: [{ fingerprint: revoked }], get files() { return [file === "" ? join(base, "revoked.gpg") : file]; } },
     });
   });
-  it("with SHA-1", () => refused("IMG4006", /weak digest/, { signers: [rsa], signArgs: ["--digest-algo", "SHA1", "--allow-weak-digest-algos"], trust: { fingerprints: [rsa] } }));
+  it("with SHA-1", () => refused("IMG4006", /weak digest/, { signers: [rsa], signArgs: ["--digest-algo", "SHA1", "--allow-weak-digest-algos"], trust: { keys: [{ fingerprint: rsa }] } }));
   it("on a text that was changed", () => refused("IMG4005", /changed after it was signed/, { inRelease: (signed) => signed.replace("Label: Testing", "Label: Tasting") }));
   it("that is not there", () => refused("IMG4001", /not signed/, { inRelease: (_, text) => text }));
   it("that was cut off", () => refused("IMG4001", /signature is missing/i, { inRelease: (signed) => signed.slice(0, signed.indexOf("-----BEGIN PGP SIGNATURE")) }));

@@ -1,0 +1,136 @@
+/**
+ * Brings an installer's ISO image with the list and the signature that prove it genuine, and the keys where imgtask
+ * carries none. Nothing of it is trusted. Knows no distribution by name.
+ * @module
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { bug, ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Keyring, type Media, type MirrorSource, type RunContext } from "../../lib/mod.ts";
+import { type Found, findImage, scanList } from "./list.ts";
+import { checkMirror, redact } from "./mirror.ts";
+import { page, transfer } from "./transfer.ts";
+
+/** Names in the tree that `download` makes of an image. */
+export const imageFiles = { image: "image.iso", list: "list", signature: "list.signature", keys: "keys", origin: "origin.json" } as const;
+
+/** `origin.json`: where the bytes were said to be from, for the log of verifications. */
+export interface Origin {
+  /** Name of the image. */
+  readonly name: string;
+  readonly version?: string;
+  /** Address of the image, without user name and password. */
+  readonly url: string;
+}
+
+/** Most bytes of a list, of a signature and of a file of keys: the largest are 0.1, 0.01 and 0.2 MB. */
+const listLimit = 4_000_000, signatureLimit = 200_000, keysLimit = 8_000_000;
+const imageLimit = 16 * 1024 ** 3;
+
+/** Environment variables that say where media come from. */
+export function imageEnv(media: ImageMedia): readonly string[] {
+  return [...(media.source.kind === "file" ? [] : [media.source.env]), ...(media.keys.env === undefined ? [] : [media.keys.env])];
+}
+
+/** Files of the host that are media. */
+export function imageReads(media: Media): readonly string[] {
+  return media.kind === "iso" && media.source.kind === "file" ? [media.source.path] : [];
+}
+
+/** The address that an environment variable names: a URL, or an absolute path. */
+function addressOf(value: string, variable: string): string {
+  return isAbsolute(value) ? pathToFileURL(value).href : checkMirror(value, variable);
+}
+
+/** Brings the keys from where they are published. Any bytes will do: `verify` takes the pinned keys out of them. */
+async function fetchKeys(keys: Keyring, file: string, context: RunContext): Promise<void> {
+  const named = keys.env === undefined ? undefined : context.env[keys.env];
+  const url = named !== undefined && named !== "" ? addressOf(named, keys.env!) : keys.files === undefined ? keys.url : undefined;
+  if (url === undefined) return;
+  context.log(`keys: ${redact(url)}`);
+  await transfer({ url, file, limit: keysLimit, mirrorEnv: keys.env ?? "http_proxy" }, context);
+}
+
+/** Where the list stands, and the image that it names. */
+interface Place {
+  readonly base: string;
+  readonly found: Found;
+}
+
+async function fetchList(base: string, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Place> {
+  const { list } = source;
+  const path = join(directory, imageFiles.list);
+  const url = `${base}/${list.file}`;
+  await transfer({ url, file: path, limit: listLimit, mirrorEnv: source.env }, context);
+  const text = await readFile(path, "utf8");
+  if (/^\s*</.test(text)) throw page(url, source.env, "an HTML page");
+  const found = findImage(scanList(text, list), media.image);
+  if (found === undefined) {
+    throw new ImgtaskError("IMG5008", `${redact(url)} lists no image "${media.image.name}"`, {
+      expected: media.image.version === undefined ? "one of any version" : `one of version ${media.image.version}`,
+      hint: `Has this mirror the release, and all of it? ${source.env} names another one`,
+    });
+  }
+  if (list.signature.kind === "detached" || list.signature.kind === "minisign") {
+    await transfer({ url: `${base}/${list.signature.file}`, file: join(directory, imageFiles.signature), limit: signatureLimit, mirrorEnv: source.env }, context);
+  }
+  return { base, found };
+}
+
+/** Brings list, signature and image from one mirror. */
+async function fromMirror(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+  context.log(`mirror: ${redact(mirror)}`);
+  context.progress(source.list.file);
+  const { base, found } = await fetchList(`${mirror}/${source.directory}`, media, source, directory, context);
+  const url = `${base}/${found.name}`;
+  context.log(`image: ${found.name}`);
+  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: found.size ?? media.limit ?? imageLimit, mirrorEnv: source.env }, context);
+  const wanted = source.list.algorithm === "sha256" ? found.digest : media.sha256;
+  if (wanted !== undefined && got.sha256 !== wanted) throw damaged(url, wanted, got.sha256, source.env);
+  return { name: found.name, ...(found.version === undefined ? {} : { version: found.version }), url: redact(url) };
+}
+
+function damaged(url: string, expected: string, found: string, env: string): ImgtaskError {
+  return new ImgtaskError("IMG4020", `${redact(url)} was damaged or tampered with: its bytes are not those that are listed`, {
+    expected: `SHA-256 ${expected}`,
+    found: `SHA-256 ${found}`,
+    hint: `A mirror in the middle of an update gives this too: try again, or name another one in ${env}`,
+    exitCode: ExitCode.refused,
+  });
+}
+
+async function fromMirrors(media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+  const named = context.env[source.env];
+  const mirrors = named !== undefined && named !== "" ? [checkMirror(named, source.env)] : source.mirrors;
+  for (const [index, mirror] of mirrors.entries()) {
+    try {
+      return await fromMirror(mirror, media, source, directory, context);
+    } catch (error) {
+      const last = index === mirrors.length - 1;
+      if (last || !(error instanceof ImgtaskError) || !error.code.startsWith("IMG5")) throw error;
+      context.log(`${error.message}: trying the next mirror`);
+    }
+  }
+  throw new ImgtaskError("IMG5008", `"${media.id}" has no mirror`, { hint: `Name one in ${source.env}` });
+}
+
+/** Takes a file that the user has. It has the digest that was given, or it is another file. */
+async function fromFile(media: ImageMedia, source: FileSource, directory: string, context: RunContext): Promise<Origin> {
+  const path = resolve(context.project, source.path);
+  const url = pathToFileURL(path).href;
+  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: "from" }, context);
+  if (got.sha256 !== media.sha256) throw damaged(url, media.sha256 ?? "given by the imagefile", got.sha256, "the imagefile");
+  return { name: media.image.name, url };
+}
+
+/** Fills a directory with the image, its list and signature, keys, and where it came from. */
+export async function fetchImage(media: ImageMedia, directory: string, context: RunContext): Promise<void> {
+  const { source } = media;
+  let origin: Origin;
+  if (source.kind === "file") origin = await fromFile(media, source, directory, context);
+  else if (source.kind === "mirror") {
+    if (source.list.signature.kind !== "none" && source.list.signature.kind !== "minisign") await fetchKeys(media.keys, join(directory, imageFiles.keys), context);
+    origin = await fromMirrors(media, source, directory, context);
+  } else throw bug("no portal can be asked yet");
+  await writeFile(join(directory, imageFiles.origin), `${JSON.stringify(origin)}\n`);
+}
