@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
-import { writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Auditor } from "./audit.ts";
 import type { Judgement } from "./audit-policy.ts";
