@@ -3,17 +3,9 @@
  * Declares only: reads no file, starts no process, and knows nothing of how targets are run.
  * @module
  */
-import {
-  type Artifact,
-  type Form,
-  type Input,
-  makeArtifact,
-  type OutputSpec,
-  type Producer,
-  type Source,
-  type SourceGlob,
-} from "./artifact.ts";
+import { makeArtifact, type Artifact, type OutputSpec } from "./artifact.ts";
 import { callerFrames, callerLocation, placeIn } from "./caller.ts";
+import type { Inputs, Outputs, Params, RunContext, TypeOf, Untracked } from "./context.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import { type Demand, demandOf, type Resources } from "./resources.ts";
@@ -21,107 +13,11 @@ import { checkPatience, type Retries } from "./retry.ts";
 import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
 import type { Requirement } from "./tool.ts";
 
+export type {
+  Argv, ExecOptions, ExecResult, Handle, Inputs, Outputs, Params, Resolved, RunContext, Untracked,
+} from "./context.ts";
 export type { InputRef, Json } from "./lift.ts";
 export { source, type SourceFunction } from "./source.ts";
-
-/** Anything a target can be given to read. */
-export type Handle = Input | Source | SourceGlob;
-
-/** Parameters: JSON in which handles may stand anywhere. Each handle becomes an input of the target. */
-export type Params =
-  | null
-  | boolean
-  | number
-  | string
-  | undefined
-  | Handle
-  | readonly Params[]
-  | { readonly [key: string]: Params };
-
-/** What a recipe sees where a handle stood: a path, or the paths that a pattern matched. */
-export type Resolved<T> = T extends SourceGlob
-  ? readonly string[]
-  : T extends Source | Artifact | Producer
-    ? string
-    : T extends readonly (infer E)[]
-      ? readonly Resolved<E>[]
-      : T extends object
-        ? { readonly [K in keyof T]: Resolved<T[K]> }
-        : T;
-
-/** Inputs by name: handles, or lists of handles. */
-export type Inputs = Readonly<Record<string, Handle | readonly Handle[]>>;
-
-/** Outputs by name: `"file"`, `"tree"`, or the result of `output()`. */
-export type Outputs = Readonly<Record<string, Form | OutputSpec>>;
-
-type TypeOf<S> = S extends { readonly type: infer T extends string } ? T : S extends string ? S : never;
-
-/** Places that a target uses and that freshness knows nothing of. */
-export interface Untracked {
-  /** Files and directories that it may read. */
-  readonly reads?: readonly string[];
-  /** Files and directories that it may write, and read. */
-  readonly writes?: readonly string[];
-}
-
-/** How a command is run by {@linkcode RunContext.exec}. */
-export interface ExecOptions {
-  /** Working directory. @default the target's scratch directory */
-  readonly cwd?: string;
-  /** Added to the environment of the command; `undefined` removes a name. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Written to its standard input. @default nothing: /dev/null */
-  readonly input?: string | Uint8Array;
-  /** Where its standard output goes: into the log, back to the caller (64 MiB at most), or into a file. @default "log" */
-  readonly stdout?: "log" | "capture" | { readonly file: string };
-  /** Exit codes that are no failure. @default [0] */
-  readonly ok?: readonly number[];
-  /** Milliseconds after which it is ended and fails. @default none */
-  readonly timeout?: number;
-}
-
-/** What a finished command left behind. */
-export interface ExecResult {
-  readonly code: number;
-  /** Its standard output when captured, otherwise empty. */
-  readonly stdout: string;
-}
-
-/** A command and its arguments; never a shell string. */
-export type Argv = readonly [string, ...string[]];
-
-/** What a recipe is given. Everything else it could reach is refused or not tracked, so it should not reach it. */
-export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S = {}> {
-  /** Name of the target, `kind:name`. */
-  readonly target: string;
-  /** Paths of the inputs. Read only. */
-  readonly inputs: { readonly [K in keyof I]: Resolved<I[K]> };
-  /** The parameters, with a path wherever a handle stood. */
-  readonly params: Resolved<P>;
-  /** The declared environment variables. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** Values of the declared secrets. Give them to commands by `env` or `input` of `exec()`, never in a command line. */
-  readonly secrets: { readonly [K in keyof S]: string };
-  /** Paths where the outputs must be made. Their parent directory exists, they themselves do not. */
-  readonly outputs: { readonly [K in keyof O]: string };
-  /** An empty directory of this run's own, removed afterwards. */
-  readonly tmp: string;
-  /** Directory of the imagefile. Reading below it is not tracked: declare a source instead. */
-  readonly project: string;
-  /** Seconds since 1970 to use for every time stamp in an output (`SOURCE_DATE_EPOCH`). */
-  readonly epoch: number;
-  /** Aborts when the run is to end. */
-  readonly signal: AbortSignal;
-  /** Runs a command by its argument vector; fails when it fails. */
-  exec(argv: Argv, options?: ExecOptions): Promise<ExecResult>;
-  /** zx's shell, bound to this run's directory, log, environment and signal. Quoting is right for bash only. */
-  readonly $: (pieces: TemplateStringsArray, ...args: unknown[]) => Promise<{ readonly stdout: string }>;
-  /** Writes a line to the target's log. */
-  log(line: string): void;
-  /** Says what is being done now, for the live view: `progress("42 %")`. */
-  progress(text: string): void;
-}
 
 /** What `target()` takes. */
 export interface TargetSpec<I extends Inputs, P extends Params, O extends Outputs, S extends Secrets = {}> {

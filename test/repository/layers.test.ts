@@ -14,7 +14,7 @@ const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "workplace", "stray", "strace", "redact"],
   ["checksums", "content"],
   ["resources", "retry"],
-  ["caller", "lift", "source", "secret", "target", "machine", "media", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
+  ["caller", "lift", "source", "secret", "context", "target", "machine", "media", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
   ["event", "plugin", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-cache", "process", "host"],
   ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit", "secret-value", "hush"],
   ["code", "trust", "collect", "priority"],
