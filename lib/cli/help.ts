@@ -31,6 +31,7 @@ const optionLines = {
   artifacts: ["--artifacts", "remove finished outputs too, unless they were edited"],
   olderThan: ["--older-than AGE", "remove logs of runs that began so long ago, as in 30d (without it, runs remove those of 90 days)"],
   all: ["--all", "both, and logs and caches"],
+  schedule: ["--schedule CRON", "when it runs by itself, in UTC (default: 17 3 * * 1)"],
   dashboard: ["--dashboard", "the dashboard for Grafana that shows them"],
   json: ["--json", "data for programs on standard output"],
   directory: ["-C, --directory DIR", "work in DIR (default: .)"],
@@ -81,6 +82,12 @@ const topics: Readonly<Record<Command, Topic>> = {
     summary: "Remove temporary files; with options, also what was built",
     details: ["Never removes a file that imgtask has not made or that was edited since."],
     options: ["store", "artifacts", "all", "olderThan", "json"],
+  },
+  ci: {
+    usage: "imgtask ci github|gitlab [TARGET…]",
+    summary: "Write the file by which CI runs targets, on demand and by schedule, a job each",
+    details: ["Without targets: those of the default export. A file that was edited is replaced with --force only."],
+    options: ["schedule", "force"],
   },
   metrics: {
     usage: "imgtask metrics",

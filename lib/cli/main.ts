@@ -44,6 +44,8 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
       return (await import("./check.ts")).check(context);
     case "clean":
       return (await import("./clean.ts")).clean(context);
+    case "ci":
+      return (await import("./ci.ts")).ci(context);
     case "metrics":
       return (await import("./metrics.ts")).metrics(context);
     case "init":

@@ -11,7 +11,7 @@ import type { FailureMode } from "../schedule.ts";
 
 /** Every command. A word that is none of these is a target to run. */
 export const commands = [
-  "run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "metrics", "init", "help", "version",
+  "run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "metrics", "ci", "init", "help", "version",
 ] as const;
 
 /** One of {@linkcode commands}. */
@@ -64,6 +64,8 @@ export interface Options {
   readonly clean: { readonly store: boolean; readonly artifacts: boolean };
   /** `clean` removes logs of runs that began so many milliseconds ago. @default none */
   readonly olderThan: number | undefined;
+  /** When the file that `ci` writes runs by itself, as cron has it. @default "17 3 * * 1", Monday night */
+  readonly schedule: string;
   /** `metrics` writes the dashboard instead. @default false */
   readonly dashboard: boolean;
 }
@@ -84,7 +86,7 @@ const flags: Readonly<Record<string, Flag>> = {
   "fail-fast": { type: "boolean", of: building },
   trace: { type: "string", of: ["run"] },
   "dry-run": { type: "boolean", short: "n", of: building },
-  force: { type: "boolean", short: "f", of: building },
+  force: { type: "boolean", short: "f", of: [...building, "ci"] },
   audit: { type: "boolean", of: ["run"] },
   directory: { type: "string", short: "C" },
   imagefile: { type: "string" },
@@ -100,6 +102,7 @@ const flags: Readonly<Record<string, Flag>> = {
   artifacts: { type: "boolean", of: ["clean"] },
   all: { type: "boolean", of: ["clean"] },
   "older-than": { type: "string", of: ["clean"] },
+  schedule: { type: "string", of: ["ci"] },
   dashboard: { type: "boolean", of: ["metrics"] },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean" },
@@ -132,6 +135,11 @@ function memory(value: string | undefined): number | undefined {
   const bytes = bytesOf(value);
   if (bytes !== undefined && bytes > 0) return bytes;
   throw usage(`Bad value "${value}" for "--memory"`, { expected: `a number with K, M, G or T, as in "4G"`, hint: "Leave it out to use what the host has to spare" });
+}
+
+function cron(value: string | undefined): string | undefined {
+  if (value === undefined || /^[0-9*,/-]+( [0-9A-Za-z*,/-]+){4}$/.test(value)) return value;
+  throw usage(`Bad value "${value}" for "--schedule"`, { expected: `five fields of cron, as in "17 3 * * 1"` });
 }
 
 const ages: Readonly<Record<string, number>> = { h: 3600e3, d: 24 * 3600e3, w: 7 * 24 * 3600e3 };
@@ -220,6 +228,7 @@ export function parseOptions(argv: readonly string[]): Options {
     given: new Set(given.keys()),
     format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
     olderThan: age(text("older-than")),
+    schedule: cron(text("schedule")) ?? "17 3 * * 1",
     dashboard: given.has("dashboard"),
     clean: { store: given.has("store") || given.has("all"), artifacts: given.has("artifacts") || given.has("all") },
   };
@@ -241,6 +250,7 @@ function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>
   if (limit !== undefined && rest.length > limit) {
     throw usage(`Command "${named}" takes ${limit === 0 ? "no argument" : "one argument"}`, { found: rest.map((word) => `"${word}"`).join(" ") });
   }
+  if (named === "ci" && rest.length === 0) throw usage(`Command "ci" needs the name of a CI system`, { expected: "github or gitlab" });
   if (named === "why" && rest.length === 0) throw usage(`Command "why" needs the name of a target`, { hint: "Run `imgtask list` to see the targets" });
   return { command: named, targets: rest, implied: false };
 }

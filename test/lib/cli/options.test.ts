@@ -11,7 +11,7 @@ import { commands, type Options, optionNames, parseOptions, unknownCommand } fro
 const defaults: Omit<Options, "given"> = {
   command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false, audit: false,
   directory: undefined, imagefile: undefined, json: false, reporter: undefined, color: "auto", quiet: false, verbose: false,
-  installTools: false, exitCode: false, format: "mermaid", dashboard: false, olderThan: undefined, clean: { store: false, artifacts: false },
+  installTools: false, exitCode: false, format: "mermaid", dashboard: false, schedule: "17 3 * * 1", olderThan: undefined, clean: { store: false, artifacts: false },
 };
 
 const accepted: readonly (readonly [string, Partial<Options>])[] = [
@@ -41,6 +41,7 @@ const accepted: readonly (readonly [string, Partial<Options>])[] = [
   ["clean", { command: "clean" }],
   ["clean --store", { command: "clean", clean: { store: true, artifacts: false } }],
   ["clean --older-than 2w", { command: "clean", olderThan: 14 * 24 * 3600 * 1000 }],
+  ["ci github iso:a", { command: "ci", targets: ["github", "iso:a"] }],
   ["metrics --dashboard", { command: "metrics", dashboard: true }],
   ["clean --all", { command: "clean", clean: { store: true, artifacts: true } }],
   ["-C .. --imagefile x.ts check", { command: "check", directory: "..", imagefile: "x.ts" }],
@@ -70,6 +71,8 @@ const refused: readonly (readonly [string, RegExp, RegExp])[] = [
   ["--__proto__", /^Unknown option "--__proto__"$/, /./],
   ["run -j", /^Option "-j" needs a value$/, /./],
   ["run -j -k", /^Option "-j" needs a value$/, /./],
+  ["ci", /^Command "ci" needs the name of a CI system$/, /./],
+  ["ci github --schedule daily", /^Bad value "daily" for "--schedule"$/, /./],
   ["run -j0", /^Bad value "0" for "--jobs"$/, /./],
   ["run -j many", /^Bad value "many" for "--jobs"$/, /./],
   ["run --memory 4GB", /^Bad value "4GB" for "--memory"$/, /./],
