@@ -3,7 +3,8 @@
  * Knows nothing of how any of it is fetched, checked or built.
  * @module
  */
-import { type AptArchive, type AptDistro, type AptRelease, defineDistro, type Machine, type PackageMedia } from "../lib/mod.ts";
+import { type AptArchive, type AptDistro, type AptRelease, defineDistro, type ImageMedia, type Keyring, type Machine, type PackageMedia } from "../lib/mod.ts";
+import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Code names of the supported releases, oldest first. */
 export type DebianRelease = "bookworm" | "trixie";
@@ -40,13 +41,77 @@ function release(name: DebianRelease): AptRelease {
   };
 }
 
+/** Which media: `netboot` are kernel and initial RAM disk out of a package, `netinst` is the smallest ISO image. */
+export type DebianEdition = "netboot" | "netinst";
+
+interface DebianOptions {
+  readonly release: DebianRelease;
+  readonly arch: DebianArch;
+}
+
 /** What Debian's installer media are asked by. */
-export type DebianInstaller = (options: { readonly release: DebianRelease; readonly arch: DebianArch }) => PackageMedia;
+export interface DebianInstaller {
+  /** The installer out of a package of the archive. */
+  (options: DebianOptions & { readonly edition?: "netboot" }): PackageMedia;
+  /** An ISO image; `version` is a point release that the mirror still has, as `13.1.0`, the newest where none is named. */
+  (options: DebianOptions & { readonly edition: "netinst"; readonly version?: string; readonly sha256?: string }): ImageMedia;
+}
+
+/** Where images of a release are; those of the release before the newest move when there is a new one. */
+const directories: Readonly<Record<DebianRelease, string>> = { bookworm: "archive/latest-oldstable", trixie: "release/current" };
+
+const keys: Keyring = {
+  files: ["vendor/debian/archive.gpg", "vendor/debian/images.gpg"],
+  keys: [
+    { fingerprint: "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8", owner: "Archive Automatic Signing Key (12/bookworm)", until: "2031-01-19", signs: "archive" },
+    { fingerprint: "05AB90340C0C5E797F44A8C8254CF3B5AEC0A8F0", owner: "Security Archive Automatic Signing Key (12/bookworm)", until: "2031-01-19", signs: "archive" },
+    { fingerprint: "4D64FEC119C2029067D6E791F8D2585B8783D481", owner: "Stable Release Key (12/bookworm)", until: "2031-01-21", signs: "archive" },
+    { fingerprint: "04B54C3CDCA79751B16BC6B5225629DF75B188BD", owner: "Archive Automatic Signing Key (13/trixie)", until: "2035-03-28", signs: "archive" },
+    { fingerprint: "5E04A1E3223A19A20706E20F9904613D4CCE68C6", owner: "Security Archive Automatic Signing Key (13/trixie)", until: "2035-03-28", signs: "archive" },
+    { fingerprint: "41587F7DB8C774BCCF131416762F67A0B2C39DE4", owner: "Stable Release Key (13/trixie)", until: "2033-03-22", signs: "archive" },
+    { fingerprint: "DF9B9C49EAA9298432589D76DA87E80D6294BE9B", owner: "Debian CD signing key", from: "2011-01-05", signs: "images" },
+  ],
+};
+
+function netboot({ release, arch }: DebianOptions): PackageMedia {
+  const version = versions[release];
+  const architecture = architectures[arch];
+  const directory = `usr/lib/debian-installer/images/${version}/${architecture}/text/debian-installer/${architecture}`;
+  return {
+    kind: "package",
+    id: `debian-${release}-netboot-${architecture}`,
+    distro: "debian",
+    release,
+    arch,
+    package: { archive, suite: release, component: "main", architecture, name: `debian-installer-${version}-netboot-${architecture}` },
+    files: { kernel: `${directory}/linux`, initrd: `${directory}/initrd.gz` },
+    answers: "preseed",
+  };
+}
+
+function netinst({ release, arch, version = versions[release], sha256 }: DebianOptions & { readonly version?: string; readonly sha256?: string }): ImageMedia {
+  return imageOnMirrors({
+    distro: "debian",
+    release,
+    arch,
+    architecture: architectures[arch],
+    edition: "netinst",
+    answers: "preseed",
+    layout: "debian-cd",
+    name: `debian-{version}-${architectures[arch]}-netinst.iso`,
+    version,
+    mirrors: ["https://cdimage.debian.org/cdimage"],
+    directory: `${directories[release]}/${architectures[arch]}/iso-cd`,
+    list: sha256sums("sign"),
+    keys,
+    ...(sha256 === undefined ? {} : { sha256 }),
+  });
+}
 
 /**
  * Debian GNU/Linux.
  *
- * `IMGTASK_DEBIAN_MIRROR` names a mirror (and `IMGTASK_DEBIAN_SECURITY_MIRROR` one of the security archive); without
+ * `IMGTASK_DEBIAN_MIRROR` names a mirror (`IMGTASK_DEBIAN_IMAGE_MIRROR` one of `cdimage.debian.org/cdimage`, and `IMGTASK_DEBIAN_SECURITY_MIRROR` one of the security archive); without
  * it the mirror of the host's own apt is used, and after that Debian's default one.
  *
  * @example
@@ -60,43 +125,14 @@ export const debian: AptDistro<"debian", DebianRelease, DebianArch, DebianInstal
   title: "Debian GNU/Linux",
   releases: { bookworm: release("bookworm"), trixie: release("trixie") },
   architectures,
-  editions: ["netboot"],
+  editions: ["netboot", "netinst"],
   archive,
-  keys: {
-    files: ["vendor/debian/archive.gpg"],
-    keys: [
-      { fingerprint: "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8", owner: "Archive Automatic Signing Key (12/bookworm)", until: "2031-01-19", signs: "archive" },
-      { fingerprint: "05AB90340C0C5E797F44A8C8254CF3B5AEC0A8F0", owner: "Security Archive Automatic Signing Key (12/bookworm)", until: "2031-01-19", signs: "archive" },
-      { fingerprint: "4D64FEC119C2029067D6E791F8D2585B8783D481", owner: "Stable Release Key (12/bookworm)", until: "2031-01-21", signs: "archive" },
-      { fingerprint: "04B54C3CDCA79751B16BC6B5225629DF75B188BD", owner: "Archive Automatic Signing Key (13/trixie)", until: "2035-03-28", signs: "archive" },
-      { fingerprint: "5E04A1E3223A19A20706E20F9904613D4CCE68C6", owner: "Security Archive Automatic Signing Key (13/trixie)", until: "2035-03-28", signs: "archive" },
-      { fingerprint: "41587F7DB8C774BCCF131416762F67A0B2C39DE4", owner: "Stable Release Key (13/trixie)", until: "2033-03-22", signs: "archive" },
-    ],
-  },
+  keys,
   bootPackages(arch: DebianArch, machine: Machine): readonly string[] {
     // networkd is part of systemd itself; only name resolution is a package of its own.
     const network = machine.network === "dhcp" ? ["systemd-resolved"] : [];
     return [`linux-image-cloud-${architectures[arch]}`, "systemd-sysv", "udev", ...network];
   },
-  installer(options: { readonly release: DebianRelease; readonly arch: DebianArch }): PackageMedia {
-    const version = versions[options.release];
-    const architecture = architectures[options.arch];
-    const directory = `usr/lib/debian-installer/images/${version}/${architecture}/text/debian-installer/${architecture}`;
-    return {
-      kind: "package",
-      id: `debian-${options.release}-netboot-${architecture}`,
-      distro: "debian",
-      release: options.release,
-      arch: options.arch,
-      package: {
-        archive,
-        suite: options.release,
-        component: "main",
-        architecture,
-        name: `debian-installer-${version}-netboot-${architecture}`,
-      },
-      files: { kernel: `${directory}/linux`, initrd: `${directory}/initrd.gz` },
-      answers: "preseed",
-    };
-  },
+  installer: ((options: DebianOptions & { readonly edition?: DebianEdition }) =>
+    options.edition === "netinst" ? netinst(options) : netboot(options)) as DebianInstaller,
 });

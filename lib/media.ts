@@ -3,7 +3,7 @@
  * vouch for them, how they boot and which answers they read. Knows no distribution by name, and fetches nothing.
  * @module
  */
-import type { SecretRef } from "./secret.ts";
+import type { Secret } from "./secret.ts";
 
 /** What an installer reads its answers from: Debian's, Red Hat's (Anaconda), Ubuntu's (subiquity). */
 export type AnswerFormat = "preseed" | "kickstart" | "autoinstall";
@@ -139,7 +139,7 @@ export interface PortalSource {
   /** Asked with the access token; `{sha256}` stands for the digest. Answers with the address of the image. */
   readonly image: string;
   /** Where the refresh token is. */
-  readonly token: SecretRef;
+  readonly token: Secret;
 }
 
 /** A file that the user has already. */

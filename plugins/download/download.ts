@@ -5,8 +5,9 @@
  */
 import { chmod, mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { type Json, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
-import { fetchImage, imageEnv, imageReads } from "./image.ts";
+import { type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { fetchImage, imageEnv, imageReads, imageSecrets, mediaParams } from "./image.ts";
+import { logDirectory, logVerification, verdictOf } from "./log.ts";
 import { hostMirrors } from "./mirror.ts";
 import { fetchPackage } from "./package.ts";
 
@@ -49,6 +50,8 @@ async function run(context: RunContext): Promise<void> {
     await settle(directory, context.epoch);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
+    const verdict = verdictOf(error);
+    if (verdict !== undefined) await logVerification(context.project, { target: context.target, media: media.id, verdict });
     throw error;
   }
 }
@@ -74,14 +77,15 @@ async function run(context: RunContext): Promise<void> {
 export function download<const Name extends string, const M extends Media>(name: Name, media: M): Download<Name, M> {
   const declared = target(`download:${name}`, {
     description: `Download ${media.id}`,
-    params: { media: media as unknown as Json },
+    params: { media: mediaParams(media) },
+    secrets: imageSecrets(media),
     env: [...(media.kind === "package" ? [media.package.archive.mirrorEnv] : imageEnv(media)), "http_proxy", "https_proxy", "no_proxy"],
     tools: media.kind === "package" ? packageTools : [],
     outputs: { out: output("tree", "media") },
     resources: { cpu: 0, network: true },
     // Each transfer is resumed by itself; this is for a mirror that is gone for longer.
     retries: { times: 2, delay: 5000 },
-    untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media) },
+    untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory] },
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

@@ -28,6 +28,8 @@ export interface Connection {
   readonly signal: AbortSignal;
   /** Milliseconds without a single byte after which the request ends. */
   readonly idle: number;
+  /** Makes it a POST request with this body. @default a GET request */
+  readonly body?: string;
 }
 
 const maxRedirects = 5;
@@ -77,7 +79,7 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
   const proxy = proxyFor(url, connection.env);
   const authorization = basic(url);
   const options: RequestOptions = {
-    method: "GET",
+    method: connection.body === undefined ? "GET" : "POST",
     agent: false,
     signal: connection.signal,
     host: url.hostname.replace(/^\[|\]$/g, ""),
@@ -113,8 +115,34 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
       (answer ?? request).destroy(new Interruption("stalled", `nothing came for ${connection.idle / 1000} s`));
     });
     request.once("error", reject);
-    request.end();
+    request.end(connection.body);
   });
+}
+
+/** Words for a request that got no answer. */
+function failure(url: URL, error: unknown, connection: Connection): unknown {
+  if (error instanceof Interruption || connection.signal.aborted) return error;
+  const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
+  if (!/^(ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_)/.test(code)) return new Interruption("unreachable", code, error);
+  return new ImgtaskError("IMG5009", `The certificate of ${url.host} is not to be trusted`, {
+    found: code,
+    hint: "Is something in between? NODE_EXTRA_CA_CERTS names a file with further authorities",
+    cause: error,
+  });
+}
+
+/**
+ * Sends one request and follows no redirect: what it carries is for this host alone.
+ *
+ * @throws as {@linkcode get}
+ */
+export async function ask(address: string, headers: Readonly<Record<string, string>>, connection: Connection): Promise<IncomingMessage> {
+  const url = new URL(address);
+  try {
+    return await once(url, headers, connection);
+  } catch (error) {
+    throw failure(url, error, connection);
+  }
 }
 
 /**
@@ -131,16 +159,7 @@ export async function get(address: string, headers: Readonly<Record<string, stri
     try {
       answer = await once(url, headers, connection);
     } catch (error) {
-      if (error instanceof Interruption || connection.signal.aborted) throw error;
-      const code = (error as NodeJS.ErrnoException).code ?? (error as Error).message;
-      if (/^(ERR_TLS_|CERT_|SELF_SIGNED_|DEPTH_ZERO_|UNABLE_TO_)/.test(code)) {
-        throw new ImgtaskError("IMG5009", `The certificate of ${url.host} is not to be trusted`, {
-          found: code,
-          hint: "Is something in between? NODE_EXTRA_CA_CERTS names a file with further authorities",
-          cause: error,
-        });
-      }
-      throw new Interruption("unreachable", code, error);
+      throw failure(url, error, connection);
     }
     const status = answer.statusCode ?? 0;
     const location = answer.headers.location;

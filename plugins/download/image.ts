@@ -6,9 +6,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { bug, ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Keyring, type Media, type MirrorSource, type RunContext } from "../../lib/mod.ts";
+import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, type Keyring, type Media, type MirrorSource, type PortalSource, type RunContext, type Secrets } from "../../lib/mod.ts";
 import { type Found, findImage, scanList } from "./list.ts";
 import { checkMirror, redact } from "./mirror.ts";
+import { addressOnPortal } from "./portal.ts";
 import { page, transfer } from "./transfer.ts";
 
 /** Names in the tree that `download` makes of an image. */
@@ -30,6 +31,18 @@ const imageLimit = 16 * 1024 ** 3;
 /** Environment variables that say where media come from. */
 export function imageEnv(media: ImageMedia): readonly string[] {
   return [...(media.source.kind === "file" ? [] : [media.source.env]), ...(media.keys.env === undefined ? [] : [media.keys.env])];
+}
+
+/** Media as parameters of a target: handles to secrets are none. */
+export function mediaParams(media: Media): Json {
+  if (media.kind !== "iso" || media.source.kind !== "portal") return media as unknown as Json;
+  const { token: _, ...source } = media.source;
+  return { ...media, source } as unknown as Json;
+}
+
+/** Secrets that are needed to get media. */
+export function imageSecrets(media: Media): Secrets {
+  return media.kind === "iso" && media.source.kind === "portal" ? { token: media.source.token } : {};
 }
 
 /** Files of the host that are media. */
@@ -123,6 +136,15 @@ async function fromFile(media: ImageMedia, source: FileSource, directory: string
   return { name: media.image.name, url };
 }
 
+/** Brings an image from a customer portal, by its digest. */
+async function fromPortal(media: ImageMedia, source: PortalSource, directory: string, context: RunContext): Promise<Origin> {
+  const token = (context.secrets as Readonly<Record<string, string>>)["token"]!;
+  const { url, name = media.image.name } = await addressOnPortal(source, media.sha256!, token, context);
+  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: source.env }, context);
+  if (got.sha256 !== media.sha256) throw damaged(url, media.sha256!, got.sha256, source.env);
+  return { name, url: redact(url) };
+}
+
 /** Fills a directory with the image, its list and signature, keys, and where it came from. */
 export async function fetchImage(media: ImageMedia, directory: string, context: RunContext): Promise<void> {
   const { source } = media;
@@ -131,6 +153,6 @@ export async function fetchImage(media: ImageMedia, directory: string, context: 
   else if (source.kind === "mirror") {
     if (source.list.signature.kind !== "none" && source.list.signature.kind !== "minisign") await fetchKeys(media.keys, join(directory, imageFiles.keys), context);
     origin = await fromMirrors(media, source, directory, context);
-  } else throw bug("no portal can be asked yet");
+  } else origin = await fromPortal(media, source, directory, context);
   await writeFile(join(directory, imageFiles.origin), `${JSON.stringify(origin)}\n`);
 }

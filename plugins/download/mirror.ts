@@ -7,9 +7,9 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { type AptArchive, ExitCode, ImgtaskError, type RunContext, type Untracked } from "../../lib/mod.ts";
 
-/** A URL without user name and password, for people and logs. */
+/** A URL without user name, password and query, for people and logs: addresses that a portal gives out are keys. */
 export function redact(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1");
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/@]*@/i, "$1").replace(/\?.*$/s, "?…");
 }
 
 /** Text of foreign origin on one line: control characters shown, and not too long. */

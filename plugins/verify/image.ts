@@ -14,6 +14,7 @@ import { refuse } from "./file.ts";
 import { carriedKeys, keysFor, selectKeys } from "./keyring.ts";
 import type { ImageManifest, SignatureNote } from "./manifest.ts";
 import { type Trust, verifyClearsigned, verifyDetached } from "./openpgp.ts";
+import { checkRollback, lastAccepted } from "./rollback.ts";
 import type { Signer } from "./status.ts";
 
 /** A list that is what a trusted key signed. */
@@ -122,6 +123,11 @@ export async function verifyImage(input: string, media: ImageMedia, trust: Keyri
   }
   const image = trusted === undefined ? undefined : found(trusted.text, list!, media);
   if (trusted !== undefined) context.log(`${list!.file} is signed by ${trusted.signature.fingerprint}, ${trusted.signature.userId}`);
+  if (trusted !== undefined && media.sha256 === undefined) {
+    const { signedAt } = trusted.signature;
+    const accepted = { ...(signedAt === undefined ? {} : { signedAt }), ...(image?.version === undefined ? {} : { version: image.version }) };
+    checkRollback(list!.file, accepted, await lastAccepted(context.project, media.id));
+  }
   context.progress("checking the image");
   const name = image?.name ?? origin.name;
   const digests = { sha256: media.sha256, ...(image === undefined ? {} : { [list!.algorithm]: image.digest }) };

@@ -3,13 +3,17 @@
  * Uses no network and knows no distribution by name.
  * @module
  */
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Json, type Keyring, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { type Download, settle } from "../download/download.ts";
+import { imageFiles, mediaParams, type Origin } from "../download/image.ts";
+import { logDirectory, logVerification, verdictOf } from "../download/log.ts";
 import { verifyImage } from "./image.ts";
+import type { MediaManifest } from "./manifest.ts";
 import { gpgv } from "./openpgp.ts";
 import { verifyPackage } from "./package.ts";
+import { lockFile } from "./rollback.ts";
 
 /**
  * Media that are proven to come from their distribution. Its tree holds:
@@ -23,6 +27,31 @@ export type Verified<Name extends string = string, M extends Media = Media> = Ta
   readonly media: M;
 };
 
+/** Where a download says that it is from; it need not be true. */
+async function originOf(input: string): Promise<{ readonly from?: string; readonly file?: string }> {
+  try {
+    const { url, name } = JSON.parse(await readFile(join(input, imageFiles.origin), "utf8")) as Origin;
+    return { from: url, file: name };
+  } catch {
+    return {};
+  }
+}
+
+/** What the log says of media that were accepted. */
+function noteOf(manifest: MediaManifest): { readonly file: string; readonly list?: string; readonly signer?: string; readonly sha256: string } {
+  if (manifest.kind === "package") {
+    const { package: { name, version, sha256 }, signature, date } = manifest;
+    return { file: `${name} ${version}`, list: `InRelease of ${date}`, signer: signature.fingerprint, sha256 };
+  }
+  const { name, list, signature, files } = manifest;
+  return {
+    file: name,
+    ...(list === undefined ? { list: "none, pinned by the imagefile" } : { list: `${list.file} ${list.sha256}` }),
+    ...(signature === undefined ? {} : { signer: signature.fingerprint }),
+    sha256: files["media.iso"].sha256,
+  };
+}
+
 async function run(context: RunContext): Promise<void> {
   const { media, trust } = context.params as unknown as { media: Media; trust: Keyring };
   const input = (context.inputs as Readonly<Record<string, string>>)["media"]!;
@@ -32,8 +61,11 @@ async function run(context: RunContext): Promise<void> {
     const manifest = media.kind === "package" ? await verifyPackage(input, media, trust, directory, context) : await verifyImage(input, media, trust, directory, context);
     await writeFile(join(directory, "media.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     await settle(directory, context.epoch);
+    await logVerification(context.project, { target: context.target, media: media.id, ...(await originOf(input)), ...noteOf(manifest), verdict: "accepted" });
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
+    const verdict = verdictOf(error);
+    if (verdict !== undefined) await logVerification(context.project, { target: context.target, media: media.id, ...(await originOf(input)), verdict });
     throw error;
   }
 }
@@ -69,7 +101,7 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
   const declared = target(`verify:${name}`, {
     description: `Verify ${media.id}`,
     inputs: { media: options.media },
-    params: { media: media as unknown as Json, trust: options.trust as unknown as Json },
+    params: { media: mediaParams(media), trust: options.trust as unknown as Json },
     tools: [
       gpgv,
       tool("xz", { packages: { apt: "xz-utils" } }),
@@ -80,6 +112,8 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
     ],
     outputs: { out: output("tree", "verified media") },
     platform: media.arch,
+    // What was accepted before is no part of what these media are.
+    untracked: { reads: [lockFile], writes: [logDirectory] },
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

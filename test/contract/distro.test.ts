@@ -31,7 +31,7 @@ function mediaOf(distro: Distro, options: { readonly release: string; readonly a
 assert.ok(names.length > 0);
 for (const name of names) {
   const exported = (await import(pathToFileURL(join(directory, `${name}.ts`)).href)) as Record<string, Distro>;
-  const distro = exported[name]!;
+  const distro = exported[name.replace(/-[a-z]/g, (part) => part[1]!.toUpperCase())]!;
   describe(`distribution ${name}`, () => {
     it("is exported under its own name, frozen", () => {
       assert.equal(distro.name, name);
@@ -41,7 +41,7 @@ for (const name of names) {
 
     it("has releases with a version", () => {
       assert.ok(Object.keys(distro.releases).length > 0);
-      for (const [release, { version }] of Object.entries(distro.releases)) assert.match(version, /^\d+(\.\d+)*$/, release);
+      for (const [release, { version }] of Object.entries(distro.releases)) assert.match(version, /^(\d+(\.\d+)*|rolling)$/, release);
     });
 
     if ("archive" in distro) describe("as one that root file systems are built of", () => aptContract(name, distro as AptDistro));
@@ -117,7 +117,7 @@ for (const name of names) {
             assert.equal(media.distro, name);
             assert.equal(media.release, release);
             assert.equal(media.arch, arch);
-            assert.match(media.id, /^[a-z0-9][a-z0-9.-]*$/);
+            assert.match(media.id, /^[a-z0-9][a-z0-9._-]*$/);
             assert.ok(!ids.has(media.id), media.id);
             ids.add(media.id);
             mediaContract(distro, media, edition);
@@ -183,7 +183,8 @@ function mediaContract(distro: Distro, media: Media, edition: string): void {
     return;
   }
   assert.equal(media.edition, edition);
-  assert.deepEqual(media.keys, distro.keys);
+  assert.deepEqual(media.keys.keys, distro.keys.keys);
+  assert.equal(media.keys.env, distro.keys.env);
   assert.ok(["debian-cd", "casper", "anaconda"].includes(media.layout));
   assert.match(media.image.name, /^[A-Za-z0-9][A-Za-z0-9._{}-]+\.iso$/);
   const { version = "1.2" } = media.image;

@@ -1,0 +1,84 @@
+/**
+ * Ubuntu: its LTS releases, signing keys, and the server's installer.
+ * Knows nothing of how any of it is fetched, checked or built. Root file systems are not built of it yet.
+ * @module
+ */
+import { defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { imageOnMirrors, sha256sums } from "./shared/image.ts";
+
+/** Supported LTS releases, oldest first. */
+export type UbuntuRelease = "22.04" | "24.04" | "26.04";
+
+/** The supported architectures, by their names in imagefiles. */
+export type UbuntuArch = "x86_64" | "aarch64";
+
+/** Which image: the server's installer. */
+export type UbuntuEdition = "live-server";
+
+/** What Ubuntu's installer media are asked by. */
+export type UbuntuInstaller = (options: {
+  readonly release: UbuntuRelease;
+  readonly arch: UbuntuArch;
+  /** @default "live-server" */
+  readonly edition?: UbuntuEdition;
+  /** A point release, as `24.04.2`. @default the newest that the mirror has */
+  readonly version?: string;
+  /** SHA-256 of the image: no other one is taken. @default the signed list's */
+  readonly sha256?: string;
+}) => ImageMedia;
+
+const architectures: Readonly<Record<UbuntuArch, string>> = { x86_64: "amd64", aarch64: "arm64" };
+
+// Fingerprints: documentation.ubuntu.com/security (image verification), Linux Mint's mintstick, which pins both.
+const keys: Keyring = {
+  keys: [
+    { fingerprint: "843938DF228D22F7B3742BC0D94AA3F0EFE21092", owner: "Ubuntu CD Image Automatic Signing Key (2012)", from: "2012-05-11", signs: "images" },
+  ],
+  url: "https://archive.ubuntu.com/ubuntu/project/ubuntu-archive-keyring.gpg",
+  env: "IMGTASK_UBUNTU_KEYRING",
+};
+
+/** Where images are: amd64 on the mirrors of releases, all others on the image server, in another order of directories. */
+function place(release: string, arch: UbuntuArch): { readonly mirrors: readonly string[]; readonly directory: string } {
+  return arch === "x86_64"
+    ? { mirrors: ["https://releases.ubuntu.com", "https://mirrors.kernel.org/ubuntu-releases"], directory: release }
+    : { mirrors: ["https://cdimage.ubuntu.com/releases"], directory: `${release}/release` };
+}
+
+/**
+ * Ubuntu.
+ *
+ * `IMGTASK_UBUNTU_IMAGE_MIRROR` names a mirror of `releases.ubuntu.com` (for `aarch64` of `cdimage.ubuntu.com/releases`),
+ * `IMGTASK_UBUNTU_KEYRING` a file with the signing key, as `/usr/share/keyrings/ubuntu-archive-keyring.gpg` is one.
+ *
+ * @example
+ * ```ts
+ * const media = download("ubuntu", ubuntu.installer({ release: "24.04", arch: "x86_64" }));
+ * const trusted = verify("ubuntu", { media, trust: ubuntu.keys });
+ * ```
+ */
+export const ubuntu: Distro<"ubuntu", UbuntuRelease, UbuntuArch, UbuntuInstaller> = defineDistro({
+  name: "ubuntu",
+  title: "Ubuntu",
+  releases: { "22.04": { version: "22.04" }, "24.04": { version: "24.04" }, "26.04": { version: "26.04" } },
+  architectures,
+  editions: ["live-server"],
+  keys,
+  installer({ release, arch, edition = "live-server", version = release, sha256 }) {
+    return imageOnMirrors({
+      distro: "ubuntu",
+      release,
+      arch,
+      architecture: architectures[arch],
+      edition,
+      answers: "autoinstall",
+      layout: "casper",
+      name: `ubuntu-{version}-${edition}-${architectures[arch]}.iso`,
+      version,
+      ...place(release, arch),
+      list: sha256sums("gpg"),
+      keys,
+      ...(sha256 === undefined ? {} : { sha256 }),
+    });
+  },
+});
