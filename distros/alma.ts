@@ -52,6 +52,7 @@ export const alma: Distro<"alma", EnterpriseRelease, EnterpriseArch, AlmaInstall
       ...anaconda,
       name: `AlmaLinux-{version}-${arch}-${edition}.iso`,
       version,
+      env: "IMGTASK_ALMA_IMAGE_MIRROR",
       mirrors: ["https://repo.almalinux.org/almalinux"],
       directory: `${release}/isos/${arch}`,
       list,

@@ -56,6 +56,7 @@ export const centosStream: Distro<"centos-stream", EnterpriseRelease, Enterprise
       edition,
       ...anaconda,
       name,
+      env: "IMGTASK_CENTOS_STREAM_IMAGE_MIRROR",
       mirrors: ["https://mirror.stream.centos.org"],
       directory: `${release}-stream/BaseOS/${arch}/iso`,
       list: { file: `${name}.SHA256SUM`, form: "bsd", algorithm: "sha256", signature: { kind: "none" } },

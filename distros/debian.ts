@@ -62,6 +62,7 @@ const directories: Readonly<Record<DebianRelease, string>> = { bookworm: "archiv
 
 const keys: Keyring = {
   files: ["vendor/debian/archive.gpg", "vendor/debian/images.gpg"],
+  env: "IMGTASK_DEBIAN_KEYRING",
   keys: [
     { fingerprint: "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8", owner: "Archive Automatic Signing Key (12/bookworm)", until: "2031-01-19", signs: "archive" },
     { fingerprint: "05AB90340C0C5E797F44A8C8254CF3B5AEC0A8F0", owner: "Security Archive Automatic Signing Key (12/bookworm)", until: "2031-01-19", signs: "archive" },
@@ -100,6 +101,7 @@ function netinst({ release, arch, version = versions[release], sha256 }: DebianO
     layout: "debian-cd",
     name: `debian-{version}-${architectures[arch]}-netinst.iso`,
     version,
+    env: "IMGTASK_DEBIAN_IMAGE_MIRROR",
     mirrors: ["https://cdimage.debian.org/cdimage"],
     directory: `${directories[release]}/${architectures[arch]}/iso-cd`,
     list: sha256sums("sign"),

@@ -65,6 +65,7 @@ export const fedora: Distro<"fedora", FedoraRelease, EnterpriseArch, FedoraInsta
       edition,
       ...anaconda,
       name: `Fedora-Server-${edition}-${arch}-${compose}.iso`,
+      env: "IMGTASK_FEDORA_IMAGE_MIRROR",
       mirrors: ["https://download.fedoraproject.org/pub/fedora/linux", "https://dl.fedoraproject.org/pub/fedora/linux"],
       directory: `releases/${release}/Server/${arch}/iso`,
       list: { file: `Fedora-Server-${compose}-${arch}-CHECKSUM`, form: "bsd", algorithm: "sha256", signature: { kind: "clearsigned" } },

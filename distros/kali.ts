@@ -71,6 +71,7 @@ export const kali: Distro<"kali", KaliRelease, KaliArch, KaliInstaller> = define
       layout: "debian-cd",
       name: `kali-linux-{version}-${names[edition]}-${architectures[arch]}.iso`,
       ...(version === undefined ? {} : { version }),
+      env: "IMGTASK_KALI_IMAGE_MIRROR",
       mirrors: ["https://cdimage.kali.org", "https://kali.download/kali-images"],
       directory: "current",
       list: sha256sums("gpg"),

@@ -52,6 +52,7 @@ export const rocky: Distro<"rocky", EnterpriseRelease, EnterpriseArch, RockyInst
       ...anaconda,
       name: `Rocky-{version}-${arch}-${edition === "dvd" && release === "10" ? "dvd1" : edition}.iso`,
       version,
+      env: "IMGTASK_ROCKY_IMAGE_MIRROR",
       mirrors: ["https://download.rockylinux.org/pub/rocky", "https://dl.rockylinux.org/pub/rocky"],
       directory: `${release}/isos/${arch}`,
       list,

@@ -75,6 +75,7 @@ export const ubuntu: Distro<"ubuntu", UbuntuRelease, UbuntuArch, UbuntuInstaller
       layout: "casper",
       name: `ubuntu-{version}-${edition}-${architectures[arch]}.iso`,
       version,
+      env: "IMGTASK_UBUNTU_IMAGE_MIRROR",
       ...place(release, arch),
       list: sha256sums("gpg"),
       keys,

@@ -22,13 +22,15 @@ export function imageOnMirrors(options: {
   readonly layout: ImageMedia["layout"];
   readonly name: string;
   readonly version?: string;
+  /** Environment variable that names a mirror. */
+  readonly env: string;
   readonly mirrors: readonly string[];
   readonly directory: string;
   readonly list: ChecksumList;
   readonly keys: Keyring;
   readonly sha256?: string;
 }): ImageMedia {
-  const { distro, release, arch, architecture, edition, answers, layout, name, version, mirrors, directory, list, keys, sha256 } = options;
+  const { distro, release, arch, architecture, edition, answers, layout, name, version, env, mirrors, directory, list, keys, sha256 } = options;
   return {
     kind: "iso",
     id: `${distro}-${release}-${edition}-${architecture}`,
@@ -39,7 +41,7 @@ export function imageOnMirrors(options: {
     answers,
     layout,
     image: { name, ...(version === undefined ? {} : { version }) },
-    source: { kind: "mirror", env: `IMGTASK_${distro.toUpperCase().replaceAll("-", "_")}_IMAGE_MIRROR`, mirrors, directory, list },
+    source: { kind: "mirror", env, mirrors, directory, list },
     keys,
     ...(sha256 === undefined ? {} : { sha256 }),
   };

@@ -80,15 +80,28 @@ export interface VerifyOptions<M extends Media = Media> {
   readonly trust: Keyring;
 }
 
+const packageTools = [
+  gpgv,
+  tool("xz", { packages: { apt: "xz-utils" } }),
+  tool("prlimit", { packages: { apt: "util-linux" } }),
+  tool("dpkg", { packages: { apt: "dpkg" } }),
+  tool("dpkg-deb", { packages: { apt: "dpkg" } }),
+  tool("tar", { packages: { apt: "tar" } }),
+];
+
 /**
  * Declares target `verify:NAME`: media that are proven to come from their distribution.
  *
- * The chain: a pinned key signed InRelease → it is the suite that was asked for, and of now → it names the index →
- * the index names the package → its bytes. Only then are the kernel and the initial RAM disk taken out of the package.
- * What is refused ends the run with exit code 3 and leaves nothing behind.
+ * The chain of an ISO image: a pinned key signed the list of checksums → it is not older than the one that was accepted
+ * last → it names the image → its bytes. Of a package: a pinned key signed InRelease → it is the suite that was asked for, and
+ * of now → it names the index → the index names the package → its bytes. Only then are the kernel and the initial RAM disk
+ * taken out of the package.
+ *
+ * What is refused ends the run with exit code 3 and leaves nothing behind. What was accepted and what was refused is noted in
+ * `logs/download-YYYYMMDD.md`.
  *
  * @param name what follows `verify:` in the target's name.
- * @throws {ImgtaskError} when run: IMG4001 to IMG4022, see README.md ("Errors").
+ * @throws {ImgtaskError} when run: IMG4001 to IMG4047, see README.md ("Errors").
  *
  * @example
  * ```ts
@@ -102,14 +115,7 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
     description: `Verify ${media.id}`,
     inputs: { media: options.media },
     params: { media: mediaParams(media), trust: options.trust as unknown as Json },
-    tools: [
-      gpgv,
-      tool("xz", { packages: { apt: "xz-utils" } }),
-      tool("prlimit", { packages: { apt: "util-linux" } }),
-      tool("dpkg", { packages: { apt: "dpkg" } }),
-      tool("dpkg-deb", { packages: { apt: "dpkg" } }),
-      tool("tar", { packages: { apt: "tar" } }),
-    ],
+    tools: media.kind === "package" ? packageTools : [gpgv],
     outputs: { out: output("tree", "verified media") },
     platform: media.arch,
     // What was accepted before is no part of what these media are.
