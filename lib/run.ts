@@ -196,7 +196,8 @@ async function untilAborted(recipe: Recipe, context: RunContext): Promise<void> 
   }
 }
 
-async function callRecipe(recipe: Recipe, context: RunContext, declaration: Declaration): Promise<void> {
+/** Calls a recipe; its errors name where it was declared. */
+export async function callRecipe(recipe: Recipe, context: RunContext, declaration: Declaration): Promise<void> {
   try {
     await untilAborted(recipe, context);
   } catch (error) {
@@ -239,7 +240,7 @@ async function storeOutput(declaration: Declaration, name: string, path: string,
 }
 
 /** Environment of every command: nothing of the caller's but what finding programs and reaching the network needs. */
-function baseEnvironment(options: RunOptions, tmp: string): NodeJS.ProcessEnv {
+function baseEnvironment(options: Pick<RunOptions, "resolution" | "state">, tmp: string): NodeJS.ProcessEnv {
   const kept = ["PATH", "HOME", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
   const env: NodeJS.ProcessEnv = {};
   for (const name of kept) if (process.env[name] !== undefined) env[name] = process.env[name];
@@ -248,7 +249,7 @@ function baseEnvironment(options: RunOptions, tmp: string): NodeJS.ProcessEnv {
 }
 
 /** What the readers of secret managers get: commands of theirs write to no log, and see the user's whole environment. */
-function secretContext({ state, signal }: RunOptions): SecretContext {
+export function secretContext({ state, signal }: Pick<RunOptions, "state" | "signal">): SecretContext {
   const { directory } = state.project;
   return {
     project: directory,
@@ -265,7 +266,8 @@ function secretContext({ state, signal }: RunOptions): SecretContext {
   };
 }
 
-async function makeContext(options: RunOptions, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
+/** What a recipe is given when it runs in a private directory. */
+export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
   const { registered, state, signal } = options;
   const { declaration } = registered;
   const tmp = join(directory, "tmp");

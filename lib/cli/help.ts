@@ -33,6 +33,8 @@ const optionLines = {
   all: ["--all", "both, and logs and caches"],
   schedule: ["--schedule CRON", "when it runs by itself, in UTC (default: 17 3 * * 1)"],
   dashboard: ["--dashboard", "the dashboard for Grafana that shows them"],
+  rebuild: ["--rebuild", "make the named targets again, and compare with what is stored"],
+  deep: ["--deep", "also make again all that they need"],
   json: ["--json", "data for programs on standard output"],
   directory: ["-C, --directory DIR", "work in DIR (default: .)"],
   imagefile: ["--imagefile FILE", "use FILE (default: imagefile.ts here or in a directory above)"],
@@ -65,6 +67,12 @@ const topics: Readonly<Record<Command, Topic>> = {
   show: { usage: "imgtask show [TARGET…]", summary: "Show inputs, outputs, parameters and tools of targets", details: [], options: ["json"] },
   why: { usage: "imgtask why TARGET", summary: "Say why a target would run, or why not", details: [], options: ["json"] },
   graph: { usage: "imgtask graph [TARGET…]", summary: "Write the graph as Mermaid or Graphviz text", details: [], options: ["format", "json"] },
+  verify: {
+    usage: "imgtask verify --rebuild [TARGET…]",
+    summary: "Make targets again in a private place, and show where the result differs",
+    details: ["Ends with 3 when a byte differs. Changes no result."],
+    options: ["rebuild", "deep", "json"],
+  },
   doctor: {
     usage: "imgtask doctor [TARGET…]",
     summary: "Check that this host has what the targets need",

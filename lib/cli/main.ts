@@ -38,6 +38,8 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
       return (await import("./show.ts")).show(context);
     case "graph":
       return (await import("./graph.ts")).graph(context);
+    case "verify":
+      return (await import("./verify.ts")).verify(context);
     case "doctor":
       return (await import("./doctor.ts")).doctor(context);
     case "check":

@@ -11,7 +11,7 @@ import type { FailureMode } from "../schedule.ts";
 
 /** Every command. A word that is none of these is a target to run. */
 export const commands = [
-  "run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "metrics", "ci", "init", "help", "version",
+  "run", "plan", "list", "show", "why", "graph", "verify", "doctor", "check", "clean", "metrics", "ci", "init", "help", "version",
 ] as const;
 
 /** One of {@linkcode commands}. */
@@ -60,6 +60,9 @@ export interface Options {
   readonly format: "mermaid" | "dot";
   /** Long names of the options that were given. */
   readonly given: ReadonlySet<string>;
+  /** Of `verify`: make the named targets again and compare; `deep` all that they need as well. */
+  readonly rebuild: boolean;
+  readonly deep: boolean;
   /** What `clean` removes beside temporary files. */
   readonly clean: { readonly store: boolean; readonly artifacts: boolean };
   /** `clean` removes logs of runs that began so many milliseconds ago. @default none */
@@ -90,7 +93,9 @@ const flags: Readonly<Record<string, Flag>> = {
   audit: { type: "boolean", of: ["run"] },
   directory: { type: "string", short: "C" },
   imagefile: { type: "string" },
-  json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "version"] },
+  json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "verify", "version"] },
+  rebuild: { type: "boolean", of: ["verify"] },
+  deep: { type: "boolean", of: ["verify"] },
   reporter: { type: "string", of: building },
   color: { type: "string" },
   quiet: { type: "boolean", short: "q" },
@@ -226,6 +231,8 @@ export function parseOptions(argv: readonly string[]): Options {
     installTools: given.has("install-tools"),
     exitCode: given.has("exit-code"),
     given: new Set(given.keys()),
+    rebuild: given.has("rebuild"),
+    deep: given.has("deep"),
     format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
     olderThan: age(text("older-than")),
     schedule: cron(text("schedule")) ?? "17 3 * * 1",

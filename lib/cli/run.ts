@@ -71,7 +71,7 @@ function provenFresh(loaded: Loaded, state: State, names: readonly string[], evi
 }
 
 /** Fails when something that the targets need is not on this host, unless it is to be installed and can be. */
-async function checkTools(context: CommandContext, { loaded, state }: Engine, names: readonly string[], proven: ReadonlySet<string>): Promise<void> {
+export async function checkTools(context: CommandContext, { loaded, state }: Engine, names: readonly string[], proven: ReadonlySet<string>): Promise<void> {
   const requirements = requirementsOf(loaded, names, proven);
   const findings = await state.tools.problems(requirements);
   if (findings.length === 0) return;

@@ -12,6 +12,7 @@ import { repository } from "../rig/project.ts";
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
   ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "workplace", "stray", "strace", "redact"],
+  ["compare", "inside"],
   ["checksums", "content"],
   ["resources", "retry"],
   ["caller", "lift", "source", "secret", "context", "target", "machine", "media", "guard", "disk-error", "minisign-key", "minisign", "private-keys", "accesses"],
@@ -24,7 +25,7 @@ const layers: readonly (readonly string[])[] = [
   ["explain"],
   ["run"],
   ["gather"],
-  ["attempt", "job"],
+  ["attempt", "job", "rebuild"],
   ["schedule"],
   ["report"],
   ["cli"],
