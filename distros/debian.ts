@@ -132,7 +132,7 @@ export const debian: AptDistro<"debian", DebianRelease, DebianArch, DebianInstal
   keys,
   bootPackages(arch: DebianArch, machine: Machine): readonly string[] {
     // networkd is part of systemd itself; only name resolution is a package of its own.
-    const network = machine.network === "dhcp" ? ["systemd-resolved"] : [];
+    const network = machine.network !== "none" ? ["systemd-resolved"] : [];
     return [`linux-image-cloud-${architectures[arch]}`, "systemd-sysv", "udev", ...network];
   },
   installer: ((options: DebianOptions & { readonly edition?: DebianEdition }) =>

@@ -3,52 +3,17 @@
  * Plain, checked data: knows no distribution and no answer format.
  * @module
  */
-import type { Input, Source } from "./artifact.ts";
-import { ExitCode, ImgtaskError } from "./error.ts";
-
-/** An account on the machine. Its password is locked: people come in by key. */
-export interface User {
-  /** Login name: a small letter or `_`, then small letters, digits, `_`, `-`; 32 characters at most. */
-  readonly name: string;
-  /** Numeric id. @default the next free one */
-  readonly uid?: number;
-  /** Further groups; missing ones are an error. @default [] */
-  readonly groups?: readonly string[];
-  /** @default "/bin/bash" */
-  readonly shell?: string;
-  /** What it may do as root: all without a password, or nothing. Written to `/etc/sudoers.d/NAME`, mode 0440. @default "none" */
-  readonly sudo?: "nopasswd" | "none";
-  /** Public keys: lines of authorized_keys, or files that hold them. @default [] */
-  readonly sshKeys?: readonly (string | Source | Input<"ssh public key">)[];
-}
-
-/** A file on the machine. */
-export interface MachineFile {
-  /** Absolute path on the machine. */
-  readonly path: string;
-  /** What it holds: text, or a host file. */
-  readonly content: string | Source;
-  /** Permission bits. @default 0o644 */
-  readonly mode?: number;
-  /** User name or numeric id. @default "root" */
-  readonly owner?: string;
-  /** Group name or numeric id. @default "root" */
-  readonly group?: string;
-}
-
-/** A list of directories to make on the machine. Made by `dirs.list()`. */
-export interface DirectoryList {
-  /** One path a line, relative; `#` starts a comment. */
-  readonly list: Source | Input<"file">;
-  /** Absolute path on the machine below which they are made. */
-  readonly under: string;
-  /** Permission bits. @default 0o755 */
-  readonly mode: number;
-  /** @default "root" */
-  readonly owner: string;
-  /** @default "root" */
-  readonly group: string;
-}
+import type { Source } from "./artifact.ts";
+import { check, checkKeys, frozen, word } from "./machine/check.ts";
+import { type LateCommand, lateCommand } from "./machine/command.ts";
+import { type DirectoryList, directoryLists, fullFile, type MachineFile } from "./machine/file.ts";
+import { type Firewall, fullFirewall, type FullFirewall } from "./machine/firewall.ts";
+import { type FullNetwork, fullNetwork, type Network } from "./machine/network.ts";
+import { type PackageSet, splitPackages } from "./machine/package-set.ts";
+import { checkedPolicy, type PasswordPolicy } from "./machine/password-policy.ts";
+import { type FullRepository, fullRepository, type Repository } from "./machine/repository.ts";
+import { type FullStorage, fullStorage, type Storage } from "./machine/storage.ts";
+import { fullUser, type FullUser, type User } from "./machine/user.ts";
 
 /** What `machine()` takes. */
 export interface MachineSpec {
@@ -62,8 +27,12 @@ export interface MachineSpec {
   readonly keyboard?: string;
   /** @default [] */
   readonly users?: readonly User[];
-  /** Packages beside those the distribution needs to boot. @default [] */
-  readonly packages?: readonly string[];
+  /** Rules for passwords. @default as the distribution has them */
+  readonly passwordPolicy?: PasswordPolicy;
+  /** Packages beside those the distribution needs to boot: names, and sets whose names differ. @default [] */
+  readonly packages?: readonly (string | PackageSet)[];
+  /** Archives that packages come from beside the distribution's own. @default [] */
+  readonly repositories?: readonly Repository[];
   /** systemd units, with or without `.service`. @default {} */
   readonly services?: {
     /** Started at boot. @default [] */
@@ -79,41 +48,66 @@ export interface MachineSpec {
   readonly directories?: DirectoryList | readonly DirectoryList[];
   /** Whether a password opens an SSH session. @default false */
   readonly passwordLogin?: boolean;
-  /** `"dhcp"` on every Ethernet interface, or `"none"`: left alone. @default "dhcp" */
-  readonly network?: "dhcp" | "none";
+  /** `"dhcp"` on every Ethernet interface, `"none"`: left alone, or a list of interfaces. @default "dhcp" */
+  readonly network?: Network;
+  /**
+   * How an installer divides the disk. Only installers divide disks: a machine with this cannot become a root file
+   * system or the data of cloud-init. @default one ext4 on the whole disk
+   */
+  readonly storage?: Storage;
+  /** What may be reached from outside; nothing else may. @default as the distribution has it */
+  readonly firewall?: Firewall;
+  /** State of SELinux. @default as the distribution has it */
+  readonly selinux?: "enforcing" | "permissive" | "disabled";
+  /** State of AppArmor. @default as the distribution has it */
+  readonly apparmor?: "enabled" | "disabled";
+  /** Run once on the machine as root, in their order, when all else is done. @default [] */
+  readonly late?: readonly LateCommand[];
 }
 
-/** A machine with every default filled in. */
-export interface Machine {
+/** A machine with every default filled in, for whatever takes one; an installer may divide its disk. */
+export interface InstalledMachine {
   readonly hostname: string;
   readonly locale: string;
   readonly timezone: string;
   readonly keyboard: string;
-  readonly users: readonly (Required<Omit<User, "uid">> & { readonly uid?: number })[];
+  readonly users: readonly FullUser[];
+  readonly passwordPolicy?: PasswordPolicy;
   readonly packages: readonly string[];
+  readonly packageSets: readonly PackageSet[];
+  readonly repositories: readonly FullRepository[];
   readonly services: { readonly enable: readonly string[]; readonly disable: readonly string[] };
   readonly files: readonly Required<MachineFile>[];
   readonly overlay?: Source;
   readonly directories: readonly DirectoryList[];
   readonly passwordLogin: boolean;
-  readonly network: "dhcp" | "none";
+  readonly network: FullNetwork;
+  readonly storage?: FullStorage | undefined;
+  readonly firewall?: FullFirewall;
+  readonly selinux?: "enforcing" | "permissive" | "disabled";
+  readonly apparmor?: "enabled" | "disabled";
+  readonly late: readonly LateCommand[];
 }
 
-function check(ok: boolean, what: string, value: unknown, expected: string): void {
-  if (ok) return;
-  throw new ImgtaskError("IMG2101", `Bad ${what} in machine(): ${JSON.stringify(value)}`, {
-    expected,
-    exitCode: ExitCode.usage,
-  });
+/** A machine with every default filled in, whose disk something else divides. */
+export interface Machine extends InstalledMachine {
+  readonly storage?: undefined;
 }
 
-const word = /^[A-Za-z0-9][A-Za-z0-9@._+:~-]*$/;
-const account = /^[a-z_][a-z0-9_-]{0,31}$/;
-const printable = /^[^\x00-\x1f\x7f]*$/;
+const known = [
+  "hostname", "locale", "timezone", "keyboard", "users", "passwordPolicy", "packages", "repositories", "services", "files", "overlay",
+  "directories", "passwordLogin", "network", "storage", "firewall", "selinux", "apparmor", "late",
+] as const satisfies readonly (keyof MachineSpec)[];
 
-/** Whether a path is absolute, in normal form, and free of control characters. */
-function isMachinePath(path: string): boolean {
-  return path.startsWith("/") && path !== "/" && printable.test(path) && !path.split("/").slice(1).some((part) => part === "" || part === "." || part === "..");
+function checkWords(spec: MachineSpec): void {
+  check(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(spec.hostname), "hostname", spec.hostname, "letters, digits and inner hyphens, 63 at most");
+  check(/^[A-Za-z0-9_.@-]+$/.test(spec.locale ?? "C"), "locale", spec.locale, `a locale name such as "en_US.UTF-8"`);
+  check(/^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/.test(spec.timezone ?? "UTC"), "timezone", spec.timezone, `a zone name such as "Europe/Berlin"`);
+  check(/^[a-z]+(-[a-z0-9]+)*$/.test(spec.keyboard ?? "us"), "keyboard", spec.keyboard, `a layout name such as "us"`);
+  for (const unit of [...(spec.services?.enable ?? []), ...(spec.services?.disable ?? [])]) check(word.test(unit), "service", unit, "a unit name");
+  check(["enforcing", "permissive", "disabled", undefined].includes(spec.selinux), "selinux", spec.selinux, `"enforcing", "permissive" or "disabled"`);
+  check(["enabled", "disabled", undefined].includes(spec.apparmor), "apparmor", spec.apparmor, `"enabled" or "disabled"`);
+  check(spec.selinux === undefined || spec.apparmor === undefined, "apparmor", spec.apparmor, "either selinux or apparmor");
 }
 
 /**
@@ -126,56 +120,42 @@ function isMachinePath(path: string): boolean {
  * const lab = machine({
  *   hostname: "lab",
  *   users: [{ name: "devops", sudo: "nopasswd", sshKeys: [source("config/devops.pub")] }],
- *   packages: ["openssh-server", "chrony"],
+ *   packages: [packageSets.common, "nginx"],
  *   services: { enable: ["ssh", "chrony"] },
+ *   firewall: { allow: ["ssh", "https"] },
  * });
  * ```
  */
-export function machine(spec: MachineSpec): Machine {
-  check(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(spec.hostname), "hostname", spec.hostname, "letters, digits and inner hyphens, 63 at most");
-  check(/^[A-Za-z0-9_.@-]+$/.test(spec.locale ?? "C"), "locale", spec.locale, `a locale name such as "en_US.UTF-8"`);
-  check(/^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/.test(spec.timezone ?? "UTC"), "timezone", spec.timezone, `a zone name such as "Europe/Berlin"`);
-  check(/^[a-z]+(-[a-z0-9]+)*$/.test(spec.keyboard ?? "us"), "keyboard", spec.keyboard, `a layout name such as "us"`);
-  for (const name of spec.packages ?? []) check(/^[a-z0-9][a-z0-9.+-]*(:[a-z0-9]+)?$/i.test(name), "package", name, "a package name");
-  for (const unit of [...(spec.services?.enable ?? []), ...(spec.services?.disable ?? [])]) check(word.test(unit), "service", unit, "a unit name");
-  const users = (spec.users ?? []).map((user) => {
-    check(account.test(user.name), "user name", user.name, "a small letter, then small letters, digits, _ or -; 32 at most");
-    check(user.name !== "root", "user name", user.name, "an account other than root");
-    check(user.uid === undefined || (Number.isInteger(user.uid) && user.uid >= 1000 && user.uid < 60000), "uid", user.uid, "1000 to 59999");
-    for (const name of user.groups ?? []) check(account.test(name), "group", name, "a group name");
-    check(isMachinePath(user.shell ?? "/bin/bash"), "shell", user.shell, "an absolute path");
-    for (const key of user.sshKeys ?? []) {
-      if (typeof key === "string") check(printable.test(key) && /^\S+ \S+/.test(key), "SSH key", key, "one line of authorized_keys");
-    }
-    return {
-      name: user.name,
-      ...(user.uid === undefined ? {} : { uid: user.uid }),
-      groups: user.groups ?? [],
-      shell: user.shell ?? "/bin/bash",
-      sudo: user.sudo ?? "none",
-      sshKeys: user.sshKeys ?? [],
-    };
-  });
-  const files = (spec.files ?? []).map((file) => {
-    check(isMachinePath(file.path), "file path", file.path, `an absolute path without "..", "." and empty parts`);
-    check(Number.isInteger(file.mode ?? 0) && (file.mode ?? 0) >= 0 && (file.mode ?? 0) <= 0o7777, "file mode", file.mode, "permission bits, 0 to 0o7777");
-    for (const name of [file.owner ?? "root", file.group ?? "root"]) check(/^([a-z_][a-z0-9_-]{0,31}|\d{1,10})$/.test(name), "owner", name, "a name or numeric id");
-    return { path: file.path, content: file.content, mode: file.mode ?? 0o644, owner: file.owner ?? "root", group: file.group ?? "root" };
-  });
-  const directories = spec.directories === undefined ? [] : Array.isArray(spec.directories) ? (spec.directories as readonly DirectoryList[]) : [spec.directories as DirectoryList];
-  for (const list of directories) check(isMachinePath(list.under), "directory", list.under, "an absolute path");
-  return Object.freeze({
+export function machine(spec: MachineSpec & { readonly storage: Storage }): InstalledMachine;
+export function machine(spec: MachineSpec): Machine;
+export function machine(spec: MachineSpec): InstalledMachine {
+  checkKeys(spec, known, "machine()");
+  checkWords(spec);
+  const users = (spec.users ?? []).map(fullUser);
+  const names = users.map(({ name }) => name);
+  check(new Set(names).size === names.length, "user names", names, "each once");
+  const repositories = (spec.repositories ?? []).map(fullRepository);
+  const archives = repositories.map(({ name }) => name);
+  check(new Set(archives).size === archives.length, "repository names", archives, "each once");
+  return frozen({
     hostname: spec.hostname,
     locale: spec.locale ?? "C.UTF-8",
     timezone: spec.timezone ?? "Etc/UTC",
     keyboard: spec.keyboard ?? "us",
     users,
-    packages: spec.packages ?? [],
-    services: { enable: spec.services?.enable ?? [], disable: spec.services?.disable ?? [] },
-    files,
+    ...(spec.passwordPolicy === undefined ? {} : { passwordPolicy: checkedPolicy(spec.passwordPolicy) }),
+    ...splitPackages(spec.packages ?? []),
+    repositories,
+    services: { enable: [...(spec.services?.enable ?? [])], disable: [...(spec.services?.disable ?? [])] },
+    files: (spec.files ?? []).map(fullFile),
     ...(spec.overlay === undefined ? {} : { overlay: spec.overlay }),
-    directories,
+    directories: directoryLists(spec.directories),
     passwordLogin: spec.passwordLogin ?? false,
-    network: spec.network ?? "dhcp",
+    network: fullNetwork(spec.network ?? "dhcp"),
+    ...(spec.storage === undefined ? {} : { storage: fullStorage(spec.storage) }),
+    ...(spec.firewall === undefined ? {} : { firewall: fullFirewall(spec.firewall) }),
+    ...(spec.selinux === undefined ? {} : { selinux: spec.selinux }),
+    ...(spec.apparmor === undefined ? {} : { apparmor: spec.apparmor }),
+    late: (spec.late ?? []).map(lateCommand),
   });
 }

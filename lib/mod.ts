@@ -6,7 +6,16 @@ export { type Checksum, formatChecksums, parseChecksums } from "./checksums.ts";
 export type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } from "./artifact.ts";
 export { output } from "./artifact.ts";
 export { bug, type ErrorDetails, ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
-export { type DirectoryList, type Machine, machine, type MachineFile, type MachineSpec, type User } from "./machine.ts";
+export { type InstalledMachine, type Machine, machine, type MachineSpec } from "./machine.ts";
+export type { LateCommand } from "./machine/command.ts";
+export type { DirectoryList, MachineFile } from "./machine/file.ts";
+export type { Allowed, Firewall, FirewallService, FullFirewall, OpenPorts } from "./machine/firewall.ts";
+export type { FullInterface, FullNetwork, Network, NetworkInterface } from "./machine/network.ts";
+export { type PackageManager, type PackageSet, packageSet, packagesFor } from "./machine/package-set.ts";
+export type { PasswordPolicy } from "./machine/password-policy.ts";
+export type { AptRepository, DnfRepository, FullRepository, Repository } from "./machine/repository.ts";
+export type { FileSystem, FullFileSystem, FullStorage, Storage, Volume, VolumeSize } from "./machine/storage.ts";
+export type { FullUser, PasswordHash, User } from "./machine/user.ts";
 export type {
   AnswerFormat,
   AptArchive,

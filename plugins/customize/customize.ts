@@ -8,27 +8,30 @@ import { join } from "node:path";
 import {
   ExitCode,
   ImgtaskError,
-  type Machine,
+  type InstalledMachine,
   type Media,
   output,
   type OutputSpec,
   type RunContext,
+  type Secrets,
   type Target,
   target,
 } from "../../lib/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { machineParams, type MachineParams } from "../machine/params.ts";
+import { machineSecrets, passwordTools, withPasswords } from "../machine/passwords.ts";
 import type { Verified } from "../verify/verify.ts";
+import type { Answers } from "./answers.ts";
 import { cpio } from "./cpio.ts";
-import { payload } from "./payload.ts";
-import { preseed, type PreseedContext } from "./preseed.ts";
+import { latePackages, payload, payloadDirectory } from "./payload.ts";
+import { preseed, preseedPackages, type PreseedContext } from "./preseed.ts";
 
 /** What `customize()` takes. */
 export interface CustomizeOptions {
   /** Installer media whose signature was checked, as `verify()` gives them. A mere download does not compile. */
   readonly media: Verified;
   /** The machine to install. */
-  readonly machine: Machine;
+  readonly machine: InstalledMachine;
   /** Archive to install from, `http:` or `https:`. @default the default mirror of the media's archive */
   readonly mirror?: string;
   /** Disk to install on, as `/dev/vda`; all that is on it is lost. @default the only one; with several, the installer asks */
@@ -47,7 +50,7 @@ export type Customized<Name extends string = string> =
   & { readonly media: Media };
 
 /** The answers of a format, and the files it reads beside them. */
-const formats: Readonly<Partial<Record<Media["answers"], (machine: Machine, context: PreseedContext) => string>>> = { preseed };
+const formats: Readonly<Partial<Record<Media["answers"], (machine: InstalledMachine, context: PreseedContext) => Answers>>> = { preseed };
 
 /**
  * Declares target `customize:NAME`: an installer tree that installs a machine without asking.
@@ -78,6 +81,7 @@ export function customize<const Name extends string>(name: Name, options: Custom
   }
   const answers = format(options.machine, {
     release: media.release,
+    payload: `/${payloadDirectory}`,
     mirror: options.mirror ?? media.package.archive.defaultMirror,
     ...(options.disk === undefined ? {} : { disk: options.disk }),
     ...(options.afterwards === undefined ? {} : { afterwards: options.afterwards }),
@@ -86,10 +90,13 @@ export function customize<const Name extends string>(name: Name, options: Custom
     description: `Unattended installer of ${options.machine.hostname} from ${media.id}`,
     inputs: { media: options.media },
     params: {
-      answers,
+      answers: answers.files["preseed.cfg"]!,
+      packages: latePackages(options.machine, preseedPackages(options.machine)).late,
       machine: machineParams(options.machine),
       origins: options.machine.directories.map(({ list }) => originOf(list)),
     },
+    secrets: machineSecrets(options.machine),
+    tools: passwordTools(options.machine),
     outputs: { out: output("tree", "installer tree") },
     platform: media.arch,
     module: import.meta.url,
@@ -100,15 +107,17 @@ export function customize<const Name extends string>(name: Name, options: Custom
 
 type Build = RunContext<
   { readonly media: Verified },
-  { readonly answers: string; readonly machine: MachineParams; readonly origins: readonly string[] },
-  { readonly out: OutputSpec }
+  { readonly answers: string; readonly packages: readonly string[]; readonly machine: MachineParams; readonly origins: readonly string[] },
+  { readonly out: OutputSpec },
+  Secrets
 >;
 
-function build({ inputs, params, outputs, epoch, log }: Build): void {
+async function build(context: Build): Promise<void> {
+  const { inputs, params, outputs, epoch, log } = context;
   const install = join(outputs.out, "install");
   const files = [join(install, "vmlinuz"), join(install, "initrd.gz"), join(outputs.out, "preseed.cfg"), join(outputs.out, "preseed.cpio")] as const;
   const [kernel, initrd, answers, archive] = files;
-  const extra = payload(params.machine, params.origins, epoch);
+  const extra = payload(await withPasswords(params.machine, context), { origins: params.origins, epoch, packages: params.packages });
   mkdirSync(outputs.out, { mode: 0o755 });
   mkdirSync(install, { mode: 0o755 });
   copyFileSync(join(inputs.media, "linux"), kernel);

@@ -7,12 +7,14 @@
  * number of files, has no limit on a line's length, and nothing in it needs to be escaped.
  * @module
  */
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
-import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
-import { parseDirectories, withParents } from "../dirs/parse.ts";
-import type { ResolvedMachine } from "../machine/params.ts";
+import { readFileSync } from "node:fs";
+import { ExitCode, ImgtaskError, type InstalledMachine } from "../../lib/mod.ts";
+import { finishScript, finishSteps } from "../machine/finish.ts";
+import { networkdFiles } from "../machine/networkd.ts";
+import type { ReadyMachine } from "../machine/passwords.ts";
+import { keyLines, repositoryFiles, sudoersFile, systemFiles } from "../machine/system-file.ts";
 import type { CpioEntry } from "./cpio.ts";
+import { listedDirectories, overlayEntries } from "./entries.ts";
 import { tar, type TarEntry } from "./tar.ts";
 
 /** Directory in the installer's initial file system that holds the payload. */
@@ -25,66 +27,41 @@ const largest = 256 * 1024 * 1024;
 const lateScript = `#!/bin/sh
 # Takes the payload into the new system and applies it there.
 set -e
-mkdir -p /target/var/tmp/imgtask
-cp /${payloadDirectory}/* /target/var/tmp/imgtask/
+mkdir -p -m 0700 /target/var/tmp/imgtask
+cp "\${0%/*}"/* /target/var/tmp/imgtask/
 in-target sh /var/tmp/imgtask/apply
 rm -rf /target/var/tmp/imgtask
 echo IMGTASK_LATE_DONE > /dev/console
 `;
 
-/** Runs in the new system. */
-const applyScript = `#!/bin/sh
-# Applies the machine description. Every value is read from the files beside this one.
-set -eu
-umask 022
-cd /var/tmp/imgtask
-while IFS=: read -r name uid groups shell; do
-  if ! getent passwd "$name" >/dev/null; then
-    useradd --create-home --user-group \${uid:+--uid "$uid"} -- "$name"
-  fi
-  usermod --shell "$shell" --groups "$groups" -- "$name"
-  usermod --lock -- "$name"
-done < users
-while IFS=: read -r database name; do
-  if ! getent "$database" "$name" >/dev/null; then
-    echo "imgtask: no entry \\"$name\\" in $database, but files are to belong to it" >&2
-    exit 1
-  fi
-done < owners
-tar --extract --preserve-permissions --no-overwrite-dir --keep-directory-symlink --directory=/ --file=overlay.tar
-tar --extract --preserve-permissions --keep-directory-symlink --directory=/ --file=files.tar
-if command -v visudo >/dev/null; then visudo --check --quiet; fi
-while read -r unit; do systemctl enable "$unit"; done < enable
-while read -r unit; do systemctl disable "$unit"; done < disable
-`;
-
 /** Files that belong to the machine's description as such, not to a part of it that names files. */
-function ownFiles(machine: ResolvedMachine): TarEntry[] {
-  const file = (path: string, mode: number, text: string): TarEntry => ({ path, mode, is: { file: Buffer.from(text) } });
+function ownFiles(machine: ReadyMachine, preseeded: boolean): TarEntry[] {
+  const file = (path: string, mode: number, content: string | Buffer): TarEntry => ({ path: path.slice(1), mode, is: { file: Buffer.from(content) } });
   const sshd = [
     `PasswordAuthentication ${machine.passwordLogin ? "yes" : "no"}`,
     `KbdInteractiveAuthentication ${machine.passwordLogin ? "yes" : "no"}`,
     "PermitRootLogin no",
   ];
   return [
-    file("etc/default/locale", 0o644, `LANG=${machine.locale}\n`),
-    file("etc/ssh/sshd_config.d/10-imgtask.conf", 0o644, `${sshd.join("\n")}\n`),
-    ...machine.users.filter((user) => user.sudo === "nopasswd").map((user) =>
-      file(`etc/sudoers.d/${user.name}`, 0o440, `${user.name} ALL=(ALL:ALL) NOPASSWD: ALL\n`)
-    ),
+    // The installer has a place neither for every locale nor for interfaces by name.
+    ...(preseeded ? [file("/etc/default/locale", 0o644, `LANG=${machine.locale}\n`)] : []),
+    ...(preseeded && typeof machine.network !== "string" ? networkdFiles(machine.network).map(({ path, content }) => file(path, 0o644, content)) : []),
+    file("/etc/ssh/sshd_config.d/10-imgtask.conf", 0o644, `${sshd.join("\n")}\n`),
+    ...[...systemFiles(machine), ...machine.users.map(sudoersFile)].flatMap((one) => (one === undefined ? [] : [file(one.path, one.mode ?? 0o644, one.content)])),
   ];
 }
 
-/** The lines of a user's authorized_keys: those given as text, and those of files. */
-function keyLines(keys: ResolvedMachine["users"][number]["sshKeys"]): readonly string[] {
-  return keys.flatMap((key) =>
-    "line" in key ? [key.line] : readFileSync(key.file, "utf8").split(/\r?\n/).filter((line) => line.trim() !== "" && !line.startsWith("#"))
-  );
+/** The machine with the services that its interfaces by name need. */
+function withNetworkd(machine: ReadyMachine): ReadyMachine {
+  if (typeof machine.network === "string") return machine;
+  const resolves = machine.network.some(({ dns, dhcp }) => dhcp || dns.length > 0);
+  const enable = ["systemd-networkd", ...(resolves ? ["systemd-resolved"] : []), ...machine.services.enable];
+  return { ...machine, services: { ...machine.services, enable } };
 }
 
-function keyFiles(machine: ResolvedMachine): TarEntry[] {
+function keyFiles(machine: ReadyMachine): TarEntry[] {
   return machine.users.flatMap(({ name, sshKeys }): TarEntry[] => {
-    const lines = keyLines(sshKeys);
+    const lines = keyLines(sshKeys, name);
     if (lines.length === 0) return [];
     const common = { owner: name, group: name };
     return [
@@ -94,73 +71,63 @@ function keyFiles(machine: ResolvedMachine): TarEntry[] {
   });
 }
 
-function listedDirectories(machine: ResolvedMachine, origins: readonly string[]): TarEntry[] {
-  return machine.directories.flatMap(({ list, under, mode, owner, group }, index) => {
-    const below = withParents(parseDirectories(readFileSync(list, "utf8"), origins[index] ?? list));
-    const top = under.slice(1);
-    return [top, ...below.map((path) => `${top}/${path}`)].map((path): TarEntry => ({ path, mode, owner, group, is: "directory" }));
-  });
-}
-
-/** The content of a host directory, owned by root, with the modes of the host; directories before what is in them. */
-function overlay(directory: string, below = ""): TarEntry[] {
-  return readdirSync(join(directory, below)).sort().flatMap((name): TarEntry[] => {
-    const path = below === "" ? name : `${below}/${name}`;
-    const host = join(directory, path);
-    const stats = lstatSync(host);
-    const mode = stats.mode & 0o7777;
-    if (stats.isDirectory()) return [{ path, mode, is: "directory" }, ...overlay(directory, path)];
-    if (stats.isSymbolicLink()) return [{ path, mode: 0o777, is: { link: readlinkSync(host) } }];
-    if (stats.isFile()) return [{ path, mode, is: { file: readFileSync(host) } }];
-    throw new ImgtaskError("IMG2315", `"${path}" of the overlay is no file, directory or symbolic link`, {
-      hint: "Sockets, pipes and devices belong to the running system: leave them out of the overlay",
-      exitCode: ExitCode.usage,
-    });
-  });
-}
-
 /** Accounts and groups that own something, as lines of `getent` database and name. */
 function owners(entries: readonly TarEntry[]): readonly string[] {
   const all = entries.flatMap(({ owner = "root", group = "root" }) => [`passwd:${owner}`, `group:${group}`]);
   return [...new Set(all)].filter((line) => !/:(root|\d+)$/.test(line)).sort();
 }
 
+/** What a payload depends on beside the machine. */
+export interface PayloadContext {
+  /** What the lists of directories were read from, for messages. */
+  readonly origins: readonly string[];
+  /** Seconds since 1970, of every file on the machine. */
+  readonly epoch: number;
+  /** Format of the answers beside it: what they say to the installer is not done again. @default "preseed" */
+  readonly format?: "preseed" | "kickstart" | "autoinstall";
+  /** Packages that are installed by it and not by the installer: see {@linkcode latePackages}. @default none */
+  readonly packages?: readonly string[];
+}
+
+/** A regular file of the payload's directory. */
+export interface PayloadFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
 /**
- * The payload of a machine, as entries of the installer's initial file system.
+ * The files of a machine's payload, for one directory: `apply` (to be run as root in the new system, in that
+ * directory) and its data.
  *
- * @param origins what the lists of directories were read from, for messages.
- * @param epoch seconds since 1970, of every file on the machine.
  * @throws {ImgtaskError} IMG2314 and IMG2315 for files that cannot be put on a machine this way, IMG2316 when all of
  * them are too much for an installer's memory.
  */
-export function payload(machine: ResolvedMachine, origins: readonly string[], epoch: number): readonly CpioEntry[] {
+export function payloadFiles(machine: ReadyMachine, { origins, epoch, format = "preseed", packages = [] }: PayloadContext): readonly PayloadFile[] {
+  const file = (path: string, mode: number | undefined, content: Uint8Array): TarEntry => ({ path: path.slice(1), mode: mode ?? 0o644, is: { file: content } });
+  const archives = machine.repositories.flatMap(repositoryFiles);
   const files: TarEntry[] = [
-    ...ownFiles(machine),
+    ...ownFiles(machine, format === "preseed"),
     ...keyFiles(machine),
     ...listedDirectories(machine, origins),
     ...machine.files.map(({ path, content, mode, owner, group }): TarEntry => ({
-      path: path.slice(1),
-      mode,
+      ...file(path, mode, "text" in content ? Buffer.from(content.text) : readFileSync(content.file)),
       owner,
       group,
-      is: { file: "text" in content ? Buffer.from(content.text) : readFileSync(content.file) },
     })),
   ];
-  const laidOver = machine.overlay === undefined ? [] : overlay(machine.overlay);
-  const lines = (all: readonly string[]): Buffer => Buffer.from(all.map((line) => `${line}\n`).join(""));
-  const entry = (name: string, content: Uint8Array, mode = 0o600): CpioEntry => ({ path: `${payloadDirectory}/${name}`, mode, content });
-  const entries = [
-    { path: payloadDirectory, mode: 0o755 },
-    entry("late", Buffer.from(lateScript), 0o755),
-    entry("apply", Buffer.from(applyScript), 0o755),
-    entry("users", lines(machine.users.map(({ name, uid, groups, shell }) => [name, uid ?? "", groups.join(","), shell].join(":")))),
-    entry("owners", lines(owners(files))),
-    entry("enable", lines(machine.services.enable)),
-    entry("disable", lines(machine.services.disable)),
-    entry("overlay.tar", tar(laidOver, epoch)),
-    entry("files.tar", tar(files, epoch)),
+  const lines = (name: string, all: readonly string[]): PayloadFile => ({ name, mode: 0o600, content: Buffer.from(all.map((line) => `${line}\n`).join("")) });
+  const all: readonly PayloadFile[] = [
+    { name: "apply", mode: 0o755, content: Buffer.from(finishScript) },
+    lines("users", machine.users.map(({ name, uid, groups, shell, fullName }) => [name, uid ?? "", groups.join(","), shell, fullName].join(":"))),
+    lines("owners", owners(files)),
+    ...finishSteps(format === "preseed" ? withNetworkd(machine) : machine, packages).map(({ mode = 0o600, ...step }) => ({ ...step, mode })),
+    ...(archives.length === 0 ? [] : [{ name: "archives.tar", mode: 0o600, content: tar(archives.map(({ path, mode, content }) => file(path, mode, content)), epoch) }]),
+    ...(machine.overlay === undefined ? [] : [{ name: "overlay.tar", mode: 0o600, content: tar(overlayEntries(machine.overlay), epoch) }]),
+    { name: "files.tar", mode: 0o600, content: tar(files, epoch) },
   ];
-  const size = entries.reduce((total, { content }) => total + (content?.length ?? 0), 0);
+  const size = all.reduce((total, { content }) => total + content.length, 0);
   if (size > largest) {
     throw new ImgtaskError("IMG2316", "The machine's files are too much for an installer's memory", {
       expected: `at most ${largest / 2 ** 20} MiB of overlay and files`,
@@ -169,5 +136,19 @@ export function payload(machine: ResolvedMachine, origins: readonly string[], ep
       exitCode: ExitCode.usage,
     });
   }
-  return entries;
+  return all;
+}
+
+/** The payload as entries of the installer's initial file system, with the script that takes it into the new system. */
+export function payload(machine: ReadyMachine, context: PayloadContext): readonly CpioEntry[] {
+  const files = [{ name: "late", mode: 0o755, content: Buffer.from(lateScript) }, ...payloadFiles(machine, context)];
+  return [{ path: payloadDirectory, mode: 0o755 }, ...files.map(({ name, mode, content }) => ({ path: `${payloadDirectory}/${name}`, mode, content }))];
+}
+
+/**
+ * Packages that an installer cannot have: with archives of the machine's own, all of its packages are installed at the
+ * end, when these archives are there. An installer that was told their names would stop at those it does not find.
+ */
+export function latePackages(machine: Pick<InstalledMachine, "repositories">, wanted: readonly string[]): { readonly now: readonly string[]; readonly late: readonly string[] } {
+  return machine.repositories.length === 0 ? { now: wanted, late: [] } : { now: [], late: wanted };
 }

@@ -3,25 +3,15 @@
  * A list of questions and answers, escaped as debconf-set-selections reads them; knows nothing of media and images.
  * @module
  */
-import { ExitCode, ImgtaskError, type Machine } from "../../lib/mod.ts";
-import { payloadDirectory } from "./payload.ts";
+import { ExitCode, type FullFileSystem, ImgtaskError, type InstalledMachine, packagesFor } from "../../lib/mod.ts";
+import { type AnswerContext, type Answers, cannot, plainUrl } from "./answers.ts";
+import { latePackages } from "./payload.ts";
 
-/** What answers depend on beside the machine. */
-export interface PreseedContext {
-  /** Code name to install: `"bookworm"`. */
-  readonly release: string;
+/** What preseed answers depend on beside the machine. */
+export interface PreseedContext extends AnswerContext {
   /** `http:` or `https:` address of the archive to install from, as `http://host/debian`. */
   readonly mirror: string;
-  /** Disk to install on, as `/dev/vda`; all that is on it is lost. @default the only one; with several, the installer asks */
-  readonly disk?: string;
-  /** What comes after the installation. @default "poweroff" */
-  readonly afterwards?: "poweroff" | "reboot";
 }
-
-/** What the machine description may hold for this format; the rest of it needs no answers. */
-export type PreseedMachine =
-  & Pick<Machine, "hostname" | "locale" | "timezone" | "keyboard" | "packages" | "network">
-  & { readonly users: readonly Pick<Machine["users"][number], "name" | "uid" | "sudo">[] };
 
 /** One answer. */
 interface Answer {
@@ -38,13 +28,7 @@ const keymaps: ReadonlySet<string> = new Set(
     "mk mm nl no np ph pl pt ro rs ru se si sk th tj tr ua us vn").split(" "),
 );
 
-function cannot(what: string, expected: string, found: string): never {
-  throw new ImgtaskError("IMG2312", `A preseed file cannot express this ${what}`, {
-    expected,
-    found: JSON.stringify(found),
-    exitCode: ExitCode.usage,
-  });
-}
+const format = "A preseed file";
 
 /** An answer's value as the format takes it: the rest of a line, which a backslash would continue. */
 function escaped(question: string, value: string): string {
@@ -65,14 +49,14 @@ const string = (question: string, value: string): Answer => ({ question, type: "
 const select = (question: string, value: string): Answer => ({ question, type: "select", value });
 const boolean = (question: string, value: boolean): Answer => ({ question, type: "boolean", value: String(value) });
 
-function language({ locale, keyboard }: PreseedMachine): Answer[] {
+function language({ locale, keyboard }: InstalledMachine): Answer[] {
   // The installer has no answer for the C locale without asking for a country: it runs in English, and the payload
   // sets the machine's own locale at the end.
   const neutral = /^(C|POSIX)(\.UTF-8)?$/.test(locale);
   if (!neutral && !/^[a-z]{2,3}_[A-Z]{2}\.UTF-8(@[a-z]+)?$/.test(locale)) {
-    cannot("locale", `"C.UTF-8", or language, country and UTF-8 as in "de_DE.UTF-8"`, locale);
+    cannot(format, "locale", `"C.UTF-8", or language, country and UTF-8 as in "de_DE.UTF-8"`, locale);
   }
-  if (!keymaps.has(keyboard)) cannot("keyboard layout", `one of ${[...keymaps].join(", ")}`, keyboard);
+  if (!keymaps.has(keyboard)) cannot(format, "keyboard", `one of ${[...keymaps].join(", ")}`, keyboard);
   return [
     string("debian-installer/locale", neutral ? "en_US.UTF-8" : locale),
     select("keyboard-configuration/xkb-keymap", keyboard),
@@ -80,26 +64,46 @@ function language({ locale, keyboard }: PreseedMachine): Answer[] {
   ];
 }
 
-function network({ hostname, network: how }: PreseedMachine): Answer[] {
+/** Dotted mask of a network's length. */
+function netmask(length: number): string {
+  return [0, 1, 2, 3].map((index) => 256 - 2 ** (8 - Math.min(8, Math.max(0, length - 8 * index)))).join(".");
+}
+
+/** Answers for an installation over an address of its own; what the machine keeps is in the payload. */
+function fixedAddress({ network: how }: InstalledMachine): Answer[] {
+  if (typeof how === "string" || how.some(({ dhcp }) => dhcp)) return [select("netcfg/choose_interface", "auto")];
+  const over = how.find(({ addresses, gateway }) => gateway !== undefined && addresses.some((one) => !one.includes(":")));
+  if (over === undefined) cannot(format, "network", "an interface with DHCP, or with an IPv4 address and a gateway, to install over", how);
+  const [address, length] = over.addresses.find((one) => !one.includes(":"))!.split("/");
+  return [
+    select("netcfg/choose_interface", over.name),
+    boolean("netcfg/disable_autoconfig", true),
+    string("netcfg/get_ipaddress", address!),
+    string("netcfg/get_netmask", netmask(Number(length))),
+    string("netcfg/get_gateway", over.gateway!),
+    string("netcfg/get_nameservers", over.dns.filter((one) => !one.includes(":")).join(" ")),
+    boolean("netcfg/confirm_static", true),
+  ];
+}
+
+function network(machine: InstalledMachine): Answer[] {
+  const { hostname, network: how } = machine;
   return [
     boolean("netcfg/enable", true),
-    select("netcfg/choose_interface", "auto"),
+    ...fixedAddress(machine),
     string("netcfg/dhcp_timeout", "60"),
     string("netcfg/get_hostname", hostname),
     string("netcfg/hostname", hostname),
     string("netcfg/get_domain", ""),
-    // The installer itself always needs the network; this is what it leaves behind.
+    // The installer itself always needs the network; this is what it leaves behind. Interfaces by name are networkd's.
     select("netcfg/target_network_config", how === "dhcp" ? "ifupdown" : "loopback"),
     boolean("hw-detect/load_firmware", true),
   ];
 }
 
 function mirror({ mirror: address, release }: PreseedContext): Answer[] {
-  const url = URL.canParse(address) ? new URL(address) : undefined;
-  const protocol = url?.protocol.slice(0, -1);
-  if (url === undefined || (protocol !== "http" && protocol !== "https") || url.search !== "" || url.hash !== "" || url.username !== "") {
-    return cannot("mirror", "an http: or https: address without credentials, query and fragment", address);
-  }
+  const url = plainUrl(format, "mirror", address);
+  const protocol = url.protocol.slice(0, -1);
   return [
     select("mirror/protocol", protocol),
     string("mirror/country", "manual"),
@@ -110,7 +114,7 @@ function mirror({ mirror: address, release }: PreseedContext): Answer[] {
   ];
 }
 
-function accounts({ users }: PreseedMachine): Answer[] {
+function accounts({ users }: InstalledMachine): Answer[] {
   const locked = (question: string): Answer => ({ question, type: "password", value: "!" });
   const first = users[0];
   return [
@@ -119,7 +123,7 @@ function accounts({ users }: PreseedMachine): Answer[] {
     locked("passwd/root-password-crypted"),
     boolean("passwd/make-user", first !== undefined),
     ...(first === undefined ? [] : [
-      string("passwd/user-fullname", first.name),
+      string("passwd/user-fullname", first.fullName === "" ? first.name : first.fullName),
       string("passwd/username", first.name),
       ...(first.uid === undefined ? [] : [string("passwd/user-uid", String(first.uid))]),
       string("passwd/user-default-groups", ""),
@@ -128,16 +132,60 @@ function accounts({ users }: PreseedMachine): Answer[] {
   ];
 }
 
-function storage({ disk }: PreseedContext): Answer[] {
-  if (disk !== undefined && !/^\/dev\/[A-Za-z0-9._:/-]+$/.test(disk)) cannot("disk", `a device such as "/dev/vda"`, disk);
+/** Names of file systems as partman's, and how it handles them. */
+const methods: Readonly<Record<FullFileSystem["type"], string>> = {
+  ext4: "method{ format } format{ } use_filesystem{ } filesystem{ ext4 }",
+  xfs: "method{ format } format{ } use_filesystem{ } filesystem{ xfs }",
+  btrfs: "method{ format } format{ } use_filesystem{ } filesystem{ btrfs }",
+  swap: "method{ swap } format{ }",
+};
+
+/** One line of a recipe: least size, priority and greatest size in MB, kind, and what is done with it. */
+function recipeLine({ mount, size, type }: FullFileSystem, more = ""): string {
+  const sizes = size === "rest" ? "1024 1000000 -1" : [0, 1, 0].map((grows) => (grows === 1 ? 1 : Math.ceil(size * 2 ** 20 / 1e6))).join(" ");
+  return `${sizes} ${type === "swap" ? "linux-swap" : type} ${more}${methods[type]}${type === "swap" ? "" : ` mountpoint{ ${mount} }`} .`;
+}
+
+/** The division of a disk. Format: partman-auto-recipe.txt of debian-installer. */
+function recipe({ partitions, lvm }: NonNullable<InstalledMachine["storage"]>): Answer[] {
+  const lines = [
+    "1 1 1 free $iflabel{ gpt } $reusemethod{ } method{ biosgrub } .",
+    "538 538 538 free $iflabel{ gpt } $reusemethod{ } method{ efi } format{ } .",
+    ...partitions.map((one) => recipeLine(one, lvm === undefined ? "" : "$defaultignore{ } $primary{ } ")),
+    ...(lvm === undefined ? [] : [`1024 1000000 -1 ext4 $defaultignore{ } $primary{ } method{ lvm } vg_name{ ${lvm.group} } .`]),
+    ...(lvm?.volumes ?? []).map((one) => recipeLine(one, `$lvmok{ } in_vg{ ${lvm!.group} } lv_name{ ${one.name} } `)),
+  ];
+  return [
+    string("partman-auto/method", lvm === undefined ? "regular" : "lvm"),
+    ...(lvm === undefined ? [] : [
+      string("partman-auto-lvm/new_vg_name", lvm.group),
+      string("partman-auto-lvm/guided_size", "max"),
+      boolean("partman-lvm/confirm", true),
+      boolean("partman-lvm/confirm_nooverwrite", true),
+    ]),
+    string("partman/default_label", "gpt"),
+    select("partman-partitioning/choose_label", "gpt"),
+    string("partman-auto/expert_recipe", `imgtask :: ${lines.join(" ")}`),
+    select("partman-auto/choose_recipe", "imgtask"),
+    boolean("partman-basicfilesystems/no_swap", false),
+  ];
+}
+
+/** The disk to install on. */
+function diskOf({ storage }: InstalledMachine, { disk }: PreseedContext): string | undefined {
+  if (disk !== undefined && !/^\/dev\/[A-Za-z0-9._:/-]+$/.test(disk)) cannot(format, "disk", `a device such as "/dev/vda"`, disk);
+  return disk ?? storage?.disk;
+}
+
+function storage(machine: InstalledMachine, context: PreseedContext): Answer[] {
+  const disk = diskOf(machine, context);
   return [
     ...(disk === undefined ? [] : [string("partman-auto/disk", disk)]),
-    string("partman-auto/method", "regular"),
-    select("partman-auto/choose_recipe", "atomic"),
+    ...(machine.storage === undefined ? [string("partman-auto/method", "regular"), select("partman-auto/choose_recipe", "atomic")] : recipe(machine.storage)),
     // What an earlier installation left on the disk must not ask.
     boolean("partman-lvm/device_remove_lvm", true),
     boolean("partman-md/device_remove_md", true),
-    boolean("partman-efi/non_efi_system", true),
+    boolean("partman-efi/non_efi_system", machine.storage?.firmware !== "bios"),
     boolean("partman-partitioning/confirm_write_new_label", true),
     select("partman/choose_partition", "finish"),
     boolean("partman/confirm", true),
@@ -145,18 +193,30 @@ function storage({ disk }: PreseedContext): Answer[] {
   ];
 }
 
-function software({ packages, users }: PreseedMachine): Answer[] {
-  const wanted = [...packages, ...(users.some(({ sudo }) => sudo === "nopasswd") ? ["sudo"] : [])];
+/** Names of the packages to install, with those that parts of the machine need. */
+export function preseedPackages(machine: InstalledMachine): readonly string[] {
+  const { users, firewall, passwordPolicy, network: how, apparmor } = machine;
+  const needed = [
+    ...(users.some(({ sudo }) => sudo !== "none") ? ["sudo"] : []),
+    ...(firewall === undefined ? [] : ["nftables"]),
+    ...(passwordPolicy === undefined ? [] : ["libpam-pwquality"]),
+    ...(apparmor === "enabled" ? ["apparmor"] : []),
+    ...(typeof how !== "string" && how.some(({ dns, dhcp }) => dhcp || dns.length > 0) ? ["systemd-resolved"] : []),
+  ];
+  return [...new Set([...packagesFor(machine, "apt"), ...needed])];
+}
+
+function software(machine: InstalledMachine): Answer[] {
   return [
     boolean("pkgsel/run_tasksel", false),
-    string("pkgsel/include", [...new Set(wanted)].join(" ")),
+    string("pkgsel/include", latePackages(machine, preseedPackages(machine)).now.join(" ")),
     select("pkgsel/upgrade", "safe-upgrade"),
     select("pkgsel/update-policy", "none"),
     { owner: "popularity-contest", question: "popularity-contest/participate", type: "boolean", value: "false" },
   ];
 }
 
-function bootLoader({ disk }: PreseedContext): Answer[] {
+function bootLoader(disk: string | undefined): Answer[] {
   return [
     boolean("grub-installer/only_debian", true),
     boolean("grub-installer/with_other_os", true),
@@ -166,23 +226,32 @@ function bootLoader({ disk }: PreseedContext): Answer[] {
   ];
 }
 
+/** What the installers that read this format install has no SELinux of its own, and repositories of one kind. */
+function refuseOthers({ selinux, repositories }: InstalledMachine): void {
+  if (selinux !== undefined) cannot(format, "selinux", "no SELinux: the systems installed this way come with AppArmor", selinux);
+  const other = repositories.find(({ type }) => type !== "apt");
+  if (other !== undefined) cannot(format, `repositories "${other.name}"`, `repositories of type "apt"`, other.type);
+}
+
 /**
- * The preseed file of a machine.
+ * The preseed file of a machine: `preseed.cfg`.
  *
- * It installs on the whole disk without a question, over the network from `mirror`. Passwords are locked: people come
- * in by key. DHCP is set up on the interface that the installation went over. Files, keys, services and directories
- * are not in it: `preseed/late_command` applies the payload that lies beside it.
+ * It installs on the whole disk without a question, over the network from `mirror`. DHCP is set up on the interface
+ * that the installation went over. Files, keys, passwords, services, directories and all else that the installer has
+ * no question for are not in it: `preseed/late_command` applies the payload that lies beside it.
  *
  * @throws {ImgtaskError} IMG2312 for what this format cannot express, IMG2313 for a value that is no single line.
  *
  * @example
  * ```ts
- * preseed(machine({ hostname: "lab" }), { release: "bookworm", mirror: "http://mirror.example.org/debian" });
+ * preseed(machine({ hostname: "lab" }), { release: "bookworm", mirror: "http://mirror.example.org/debian", payload: "/imgtask" });
  * ```
  */
-export function preseed(machine: PreseedMachine, context: PreseedContext): string {
+export function preseed(machine: InstalledMachine, context: PreseedContext): Answers {
   const reboot = context.afterwards === "reboot";
-  return render([
+  refuseOthers(machine);
+  if (!/^(\/[A-Za-z0-9._-]+)+$/.test(context.payload)) cannot(format, "payload", "an absolute path", context.payload);
+  const text = render([
     string("preseed/early_command", "echo IMGTASK_PRESEED_READ > /dev/console"),
     ...language(machine),
     ...network(machine),
@@ -191,12 +260,13 @@ export function preseed(machine: PreseedMachine, context: PreseedContext): strin
     boolean("clock-setup/utc", true),
     boolean("clock-setup/ntp", true),
     string("time/zone", machine.timezone),
-    ...storage(context),
+    ...storage(machine, context),
     ...software(machine),
-    ...bootLoader(context),
-    string("preseed/late_command", `sh /${payloadDirectory}/late`),
+    ...bootLoader(diskOf(machine, context)),
+    string("preseed/late_command", `sh ${context.payload}/late`),
     { question: "finish-install/reboot_in_progress", type: "note", value: "" },
     boolean("debian-installer/exit/halt", false),
     boolean("debian-installer/exit/poweroff", !reboot),
   ]);
+  return { files: { "preseed.cfg": text } };
 }

@@ -9,7 +9,7 @@ import { ImgtaskError } from "../../lib/mod.ts";
 import { applyMachine, writeInside } from "../machine/apply.ts";
 import { command, makeScratch } from "../machine/inside.ts";
 import { insideMain } from "../machine/namespace.ts";
-import type { ResolvedMachine } from "../machine/params.ts";
+import type { ReadyMachine } from "../machine/passwords.ts";
 import { fixTimes } from "./ext4.ts";
 import { earlyConfig, menu, modules, platformModules, writeBiosBoot } from "./grub.ts";
 import { biosBoot, type Boot, esp, type Identifiers, partitionTable, rootSize, rootStart } from "./layout.ts";
@@ -24,7 +24,7 @@ export interface DiskJob {
   /** Bytes. */
   readonly size: number;
   readonly boot: Boot;
-  readonly machine: ResolvedMachine;
+  readonly machine: ReadyMachine;
   readonly ids: Identifiers;
   /** Partition type of the root. */
   readonly rootType: string;

@@ -6,8 +6,9 @@
 import { existsSync } from "node:fs";
 import { type Artifact, ExitCode, hostFile, ImgtaskError, type Machine, output, type OutputSpec, type Requirement, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
-import { machineParams } from "../machine/params.ts";
+import { imageParams } from "../machine/image.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
+import { machineSecrets, passwordTools, withPasswords } from "../machine/passwords.ts";
 import { diskScript } from "./build.ts";
 import { type Boot, identifiers, parseSize } from "./layout.ts";
 
@@ -94,8 +95,9 @@ export function disk<const Name extends string, A extends string>(name: Name, op
   const made = target(`disk:${name}`, {
     description: `Disk image (${format}) of "${from.machine.hostname}" for ${arch.name}`,
     inputs: { rootfs: from },
+    secrets: machineSecrets(from.machine),
     params: {
-      machine: machineParams(from.machine),
+      machine: imageParams(from.machine),
       format,
       size: parseSize(options.size ?? "10G"),
       boot,
@@ -107,6 +109,7 @@ export function disk<const Name extends string, A extends string>(name: Name, op
       ...tools,
       ...(boot === "bios" ? [] : [...espTools, ...grubModules(arch.grub.efi, arch.grub.bios === undefined)]),
       ...(boot === "uefi" || arch.grub.bios === undefined ? [] : grubModules(arch.grub.bios, false)),
+      ...passwordTools(from.machine),
       ...namespaceTools,
       ...emulationOf(arch),
     ],
@@ -117,7 +120,8 @@ export function disk<const Name extends string, A extends string>(name: Name, op
     module: import.meta.url,
     async run(context) {
       const { params, inputs, outputs, tmp, epoch } = context;
-      const { machine, format, size, boot, grub, console, rootType } = params;
+      const { format, size, boot, grub, console, rootType } = params;
+      const machine = await withPasswords(params.machine, context);
       await runInside(context, diskScript, {
         rootfs: inputs.rootfs,
         out: outputs.out,

@@ -6,9 +6,10 @@
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type Argv, ImgtaskError } from "../../lib/mod.ts";
 import { followInside, hasInside, inImage, pathInside } from "./inside.ts";
-import type { ResolvedMachine } from "./params.ts";
+import type { ReadyMachine } from "./passwords.ts";
+import { keyLines, sudoersFile } from "./system-file.ts";
 
-type User = ResolvedMachine["users"][number];
+type User = ReadyMachine["users"][number];
 
 function entries(root: string, file: string): readonly (readonly string[])[] {
   const path = followInside(root, file);
@@ -26,20 +27,7 @@ export function idOf(root: string, kind: "passwd" | "group", name: string): numb
   });
 }
 
-/** The lines of a file of public keys. */
-function publicKeys(file: string, user: string): readonly string[] {
-  const text = readFileSync(file, "utf8");
-  const bad = (found: string): ImgtaskError =>
-    new ImgtaskError("IMG3222", `Bad SSH key file for user "${user}"`, { expected: "lines of authorized_keys, such as \"ssh-ed25519 AAAA… comment\"", found });
-  if (text.includes("PRIVATE KEY")) throw bad("a private key; the public one is in the file that ends in .pub");
-  const lines = text.split("\n").map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
-  const wrong = lines.find((line) => !/^[\x20-\x7e\u00a0-\uffff]*\b(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]{16,}/.test(line));
-  if (lines.length === 0) throw bad("no key");
-  if (wrong !== undefined) throw bad(JSON.stringify(wrong.slice(0, 60)));
-  return lines;
-}
-
-/** Makes an account with a locked password, its keys and its rights. */
+/** Makes an account, locked until {@linkcode finishSteps} gives it its password, with its keys and its rights. */
 export function addUser(root: string, user: User): void {
   for (const group of user.groups) idOf(root, "group", group);
   if (!hasInside(root, user.shell)) {
@@ -53,17 +41,18 @@ export function addUser(root: string, user: User): void {
     "--create-home",
     "--no-log-init",
     "--shell", user.shell,
+    ...(user.fullName === "" ? [] : ["--comment", user.fullName]),
     ...(user.uid === undefined ? [] : ["--uid", String(user.uid)]),
     ...(user.groups.length === 0 ? [] : ["--groups", user.groups.join(",")]),
     user.name,
   ];
   inImage(root, argv);
   if (user.sshKeys.length > 0) addKeys(root, user);
-  if (user.sudo === "nopasswd") addSudo(root, user);
+  if (user.sudo !== "none") addSudo(root, user);
 }
 
 function addKeys(root: string, user: User): void {
-  const lines = user.sshKeys.flatMap((key) => ("line" in key ? [key.line] : publicKeys(key.file, user.name)));
+  const lines = keyLines(user.sshKeys, user.name);
   const entry = entries(root, "/etc/passwd").find(([name]) => name === user.name)!;
   const uid = Number(entry[2]), gid = Number(entry[3]);
   const directory = pathInside(root, `${entry[5]}/.ssh`);
@@ -73,7 +62,7 @@ function addKeys(root: string, user: User): void {
   chownSync(directory, uid, gid);
   const file = pathInside(root, `${entry[5]}/.ssh/authorized_keys`);
   rmSync(file, { force: true });
-  writeFileSync(file, `${[...new Set(lines)].join("\n")}\n`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
   chmodSync(file, 0o600);
   chownSync(file, uid, gid);
 }
@@ -82,10 +71,10 @@ function addSudo(root: string, user: User): void {
   if (!hasInside(root, "/usr/bin/sudo")) {
     throw new ImgtaskError("IMG3225", `User "${user.name}" is to use sudo, which is not installed`, { hint: "Add \"sudo\" to the machine's `packages`" });
   }
-  const path = `/etc/sudoers.d/${user.name}`;
+  const { path, content } = sudoersFile(user)!;
   const file = pathInside(root, path);
   rmSync(file, { force: true });
-  writeFileSync(file, `${user.name} ALL=(ALL:ALL) NOPASSWD: ALL\n`);
+  writeFileSync(file, content);
   chmodSync(file, 0o440);
   if (hasInside(root, "/usr/sbin/visudo")) inImage(root, ["visudo", "-c", "-q", "-f", path]);
 }

@@ -8,9 +8,12 @@ import { join } from "node:path";
 import { ImgtaskError } from "../../lib/mod.ts";
 import { parseDirectories } from "../dirs/parse.ts";
 import { addUser, idOf } from "./accounts.ts";
+import { finishScript, finishSteps } from "./finish.ts";
 import { command, followInside, hasInside, inImage, pathInside } from "./inside.ts";
+import { networkdFiles } from "./networkd.ts";
 import { layOver } from "./overlay.ts";
-import type { ResolvedMachine } from "./params.ts";
+import type { ReadyMachine } from "./passwords.ts";
+import { repositoryFiles, systemFiles } from "./system-file.ts";
 
 /** Who owns a file, and what may be done with it. */
 interface Access {
@@ -59,7 +62,7 @@ function link(root: string, path: string, to: string): void {
   symlinkSync(to, file);
 }
 
-function identity(root: string, machine: ResolvedMachine): void {
+function identity(root: string, machine: ReadyMachine): void {
   writeInside(root, "/etc/hostname", `${machine.hostname}\n`);
   writeInside(
     root,
@@ -70,7 +73,7 @@ function identity(root: string, machine: ResolvedMachine): void {
   writeInside(root, "/etc/machine-id", "", { mode: 0o444 });
 }
 
-function locale(root: string, { locale, timezone, keyboard }: ResolvedMachine): void {
+function locale(root: string, { locale, timezone, keyboard }: ReadyMachine): void {
   if (!/^(C|POSIX)(\.|$)/.test(locale)) {
     if (!hasInside(root, "/usr/sbin/locale-gen")) {
       throw new ImgtaskError("IMG3227", `The machine cannot make the locale "${locale}"`, { hint: "Add \"locales\" to its `packages`" });
@@ -93,8 +96,8 @@ function locale(root: string, { locale, timezone, keyboard }: ResolvedMachine): 
   writeInside(root, "/etc/timezone", `${timezone}\n`);
 }
 
-function network(root: string): void {
-  writeInside(root, "/etc/systemd/network/80-dhcp.network", "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n");
+function network(root: string, { network: how }: ReadyMachine): void {
+  for (const { path, content } of networkdFiles(how)) writeInside(root, path, content);
   if (!hasInside(root, "/lib/systemd/system/systemd-networkd.service", "/usr/lib/systemd/system/systemd-networkd.service")) {
     throw new ImgtaskError("IMG3229", "The machine has no systemd-networkd, by which it would get its address", {
       hint: "Say `network: \"none\"` and configure the network by files",
@@ -121,7 +124,7 @@ ExecStart=/usr/bin/ssh-keygen -A
 WantedBy=multi-user.target
 `;
 
-function ssh(root: string, machine: ResolvedMachine): void {
+function ssh(root: string, machine: ReadyMachine): void {
   if (!hasInside(root, "/usr/sbin/sshd")) return;
   const answer = machine.passwordLogin ? "yes" : "no";
   // The first value that sshd meets counts, so this file must come before all others.
@@ -136,7 +139,7 @@ function ssh(root: string, machine: ResolvedMachine): void {
   inImage(root, ["systemctl", "enable", "ssh-host-keys.service"]);
 }
 
-function directories(root: string, machine: ResolvedMachine): void {
+function directories(root: string, machine: ReadyMachine): void {
   for (const list of machine.directories) {
     const access: Access = { mode: list.mode, uid: idOf(root, "passwd", list.owner), gid: idOf(root, "group", list.group) };
     makeDirectory(root, list.under, access);
@@ -148,7 +151,7 @@ function directories(root: string, machine: ResolvedMachine): void {
   }
 }
 
-function services(root: string, machine: ResolvedMachine): void {
+function services(root: string, machine: ReadyMachine): void {
   for (const verb of ["enable", "disable"] as const) {
     for (const unit of machine.services[verb]) {
       const { code, stderr } = inImage(root, ["systemctl", verb, "--", unit], { mayFail: true });
@@ -159,6 +162,27 @@ function services(root: string, machine: ResolvedMachine): void {
         ...(missing ? { hint: "Add its package to `packages`, or its unit to `files` or the overlay" } : {}),
       });
     }
+  }
+}
+
+/** The steps that are the same in images and on installed machines. Services were taken already, with better messages. */
+function finish(root: string, machine: ReadyMachine): void {
+  const steps = finishSteps({ ...machine, services: { enable: [], disable: [] } });
+  if (steps.length === 0) return;
+  const place = "/var/lib/imgtask-finish";
+  mkdirSync(followInside(root, place), { recursive: true, mode: 0o700 });
+  try {
+    for (const { name, content, mode } of [...steps, { name: "finish", content: Buffer.from(finishScript), mode: 0o700 }]) writeInside(root, `${place}/${name}`, content, { mode: mode ?? 0o600 });
+    const { code, stderr } = inImage(root, ["sh", `${place}/finish`], { mayFail: true });
+    if (code !== 0) {
+      throw new ImgtaskError("IMG3234", "The last steps on the machine failed", {
+        expected: "exit code 0",
+        found: `exit code ${code}: ${stderr.trim().split("\n").at(-1) ?? ""}`,
+        hint: "The log above has the command; what it needs may be missing in `packages`",
+      });
+    }
+  } finally {
+    rmSync(followInside(root, place), { recursive: true, force: true });
   }
 }
 
@@ -186,12 +210,14 @@ function withDevices(root: string, body: () => void): void {
 
 /**
  * Applies a machine to the root directory of an image, whose packages are installed already. Later steps win: overlay,
- * accounts, directories, files, services.
+ * accounts, directories, files, services, late commands.
  *
- * @throws {ImgtaskError} IMG3220 to IMG3231 for what the machine asks and the image cannot give.
+ * @throws {ImgtaskError} IMG3220 to IMG3234 for what the machine asks and the image cannot give.
  */
-export function applyMachine(root: string, machine: ResolvedMachine): void {
+export function applyMachine(root: string, machine: ReadyMachine): void {
   withDevices(root, () => {
+    // Archives first: an overlay or a file of the machine may replace what follows from the description.
+    for (const { path, content, mode } of [...machine.repositories.flatMap(repositoryFiles), ...systemFiles(machine)]) writeInside(root, path, content, mode === undefined ? {} : { mode });
     identity(root, machine);
     locale(root, machine);
     if (machine.overlay !== undefined) layOver(root, machine.overlay);
@@ -205,8 +231,9 @@ export function applyMachine(root: string, machine: ResolvedMachine): void {
       });
     }
     ssh(root, machine);
-    if (machine.network === "dhcp") network(root);
+    if (machine.network !== "none") network(root, machine);
     services(root, machine);
+    finish(root, machine);
   });
   // Left behind by the tools that change accounts.
   for (const name of ["passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-", ".pwd.lock"]) {

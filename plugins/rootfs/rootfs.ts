@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type AptDistro, ExitCode, ImgtaskError, type Machine, output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
 import { findMirror, hostMirrors } from "../download/mirror.ts";
+import { imagePackages } from "../machine/image.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
 import { keyringFor } from "../verify/keyring.ts";
 import { rootfsScript } from "./build.ts";
@@ -82,7 +83,7 @@ export function rootfs<const Name extends string, N extends string, R extends st
       release: options.release,
       suites: suites.map(({ suite, components, archive }) => ({ suite, components, mirror: archive.defaultMirror })),
       architecture,
-      packages: [...new Set([...machine.packages, ...distro.bootPackages(options.arch, machine)])].sort(),
+      packages: [...new Set([...imagePackages(machine), ...distro.bootPackages(options.arch, machine)])].sort(),
       keyring: createHash("sha256").update(keyring).digest("hex"),
     },
     env: [...new Set(suites.map(({ archive }) => archive.mirrorEnv))],

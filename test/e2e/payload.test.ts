@@ -11,7 +11,8 @@ import { after, test } from "node:test";
 import { machine, source } from "../../lib/mod.ts";
 import { payload } from "../../plugins/customize/payload.ts";
 import { dirs } from "../../plugins/dirs/dirs.ts";
-import { machineParams, type ResolvedMachine } from "../../plugins/machine/params.ts";
+import { machineParams } from "../../plugins/machine/params.ts";
+import type { ReadyMachine } from "../../plugins/machine/passwords.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "imgtask-payload-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -25,12 +26,19 @@ symlinkSync("../motd", join(overlay, "etc/imgtask/link"));
 chmodSync(join(overlay, "root"), 0o777);
 writeFileSync(join(directory, "list"), "a/prod\nb c/dev\n");
 
+writeFileSync(join(directory, "finish.sh"), "#!/bin/sh\nid -u > /late-script\n", { mode: 0o755 });
+const hostile = "it's \"$(x)\" `y`\n%end {{z}}";
+const guestHash = "$6$saltsaltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/";
+
 const described = machine({
   hostname: "lab",
   users: [
     { name: "devops", uid: 1500, groups: ["adm"], sudo: "nopasswd", sshKeys: ["ssh-ed25519 AAAA one@x"] },
-    { name: "guest", shell: "/bin/sh" },
+    { name: "guest", shell: "/bin/sh", fullName: "Gäste & Co", password: { hash: guestHash }, sudo: "password" },
   ],
+  passwordPolicy: { minLength: 14, minClasses: 3, maxAgeDays: 90, minAgeDays: 1, warnDays: 14 },
+  firewall: { allow: ["ssh", "8000-8100/tcp", "53/udp"] },
+  late: [["sh", "-c", 'printf %s "$1" > /late-argv', "sh", hostile], { script: source("finish.sh") }],
   services: { enable: ["ssh"], disable: ["systemd-timesyncd"] },
   files: [{ path: "/etc/app/it's $(here).conf", content: "a\n", mode: 0o600, owner: "devops", group: "adm" }],
   overlay: source("overlay"),
@@ -43,9 +51,11 @@ function unpack(name: string, of: typeof described): string {
   const resolved = {
     ...params,
     overlay: of.overlay === undefined ? undefined : overlay,
+    users: of.users.map(({ password, ...user }, index) => ({ ...params.users[index], ...user, sshKeys: params.users[index]!.sshKeys, password: password !== undefined && "hash" in password ? password.hash : undefined })),
+    late: of.late.map((command) => ("script" in command ? { script: join(directory, command.script.path) } : { argv: command })),
     directories: params.directories.map((one) => ({ ...one, list: join(directory, "list") })),
-  } as unknown as ResolvedMachine;
-  for (const { path, mode, content } of payload(resolved, ["list"], 1_700_000_000)) {
+  } as unknown as ReadyMachine;
+  for (const { path, mode, content } of payload(resolved, { origins: ["list"], epoch: 1_700_000_000 })) {
     const to = join(directory, name, path);
     if (content === undefined) mkdirSync(to, { recursive: true, mode });
     else writeFileSync(to, content, { mode });
@@ -58,7 +68,7 @@ test("accounts, files, modes and services are as described; a missing group stop
   const bad = unpack("bad", machine({ hostname: "x", users: [{ name: "other", groups: ["nosuchgroup"] }] }));
   const tar = join(directory, "root.tar");
   execFileSync("mmdebstrap", [
-    "--quiet", "--variant=minbase", "--include=systemd-sysv,systemd-timesyncd,openssh-server,sudo",
+    "--quiet", "--variant=minbase", "--include=systemd-sysv,systemd-timesyncd,openssh-server,sudo,nftables,libpam-pwquality",
     // An installer has made the first account already.
     `--customize-hook=chroot "$1" useradd --create-home --user-group --uid 1500 devops`,
     `--customize-hook=copy-in ${good} /var/tmp`,
@@ -91,12 +101,21 @@ test("accounts, files, modes and services are as described; a missing group stop
   ]) assert.match(listed, line);
   assert.doesNotMatch(listed, /\.\/etc\/systemd\/system\/.*wants\/systemd-timesyncd\.service/);
   assert.match(read("./etc/passwd"), /^devops:x:1500:1500::\/home\/devops:\/bin\/bash$/m);
-  assert.match(read("./etc/passwd"), /^guest:x:\d+:\d+::\/home\/guest:\/bin\/sh$/m);
+  assert.match(read("./etc/passwd"), /^guest:x:\d+:\d+:Gäste & Co:\/home\/guest:\/bin\/sh$/m);
   assert.match(read("./etc/shadow"), /^devops:!/m);
-  assert.match(read("./etc/shadow"), /^guest:!/m);
+  assert.match(read("./etc/shadow"), new RegExp(`^guest:${guestHash.replaceAll(/[$.]/g, "\\$&")}:\\d+:1:90:14:`, "m"));
+  // Who comes in by key must not be locked out when a password that there is not ends.
+  assert.match(read("./etc/shadow"), /^devops:!:\d+:\d*::/m);
+  assert.match(read("./etc/login.defs"), /^PASS_MAX_DAYS\t90$/m);
+  assert.equal(read("./etc/login.defs").match(/^PASS_MAX_DAYS/gm)?.length, 1);
+  assert.equal(read("./etc/security/pwquality.conf.d/50-imgtask.conf"), "minlen = 14\nminclass = 3\n");
+  assert.match(read("./etc/nftables.conf"), /tcp dport \{ 22, 8000-8100 \} accept\n.*udp dport \{ 53 \} accept/);
+  assert.match(listed, /\.\/etc\/systemd\/system\/sysinit\.target\.wants\/nftables\.service/);
+  assert.equal(read("./late-argv"), hostile);
+  assert.equal(read("./late-script"), "0\n");
   assert.match(read("./etc/group"), /^adm:x:4:devops$/m);
   assert.match(read("./sudo-devops"), /\(ALL : ALL\) NOPASSWD: ALL/);
-  assert.match(read("./sudo-guest"), /not allowed/);
+  assert.match(read("./sudo-guest"), /\(ALL : ALL\) ALL/);
   assert.match(read("./sshd"), /^passwordauthentication no$/m);
   assert.match(read("./sshd"), /^permitrootlogin no$/m);
 });

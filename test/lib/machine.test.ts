@@ -10,8 +10,8 @@ import { source } from "../../lib/target.ts";
 test("defaults are filled in", () => {
   const made = machine({ hostname: "lab", users: [{ name: "devops" }], files: [{ path: "/etc/x", content: "y" }] });
   assert.deepEqual(made, {
-    hostname: "lab", locale: "C.UTF-8", timezone: "Etc/UTC", keyboard: "us", packages: [], services: { enable: [], disable: [] }, directories: [], passwordLogin: false, network: "dhcp",
-    users: [{ name: "devops", groups: [], shell: "/bin/bash", sudo: "none", sshKeys: [] }],
+    hostname: "lab", locale: "C.UTF-8", timezone: "Etc/UTC", keyboard: "us", packages: [], packageSets: [], repositories: [], late: [], services: { enable: [], disable: [] }, directories: [], passwordLogin: false, network: "dhcp",
+    users: [{ name: "devops", fullName: "", groups: [], shell: "/bin/bash", sudo: "none", sshKeys: [] }],
     files: [{ path: "/etc/x", content: "y", mode: 0o644, owner: "root", group: "root" }],
   });
   machine({ hostname: "a", directories: { list: source("d"), under: "/srv/x", mode: 0o755, owner: "root", group: "root" } });

@@ -8,11 +8,16 @@ import { test } from "node:test";
 import { gunzipSync } from "node:zlib";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Machine, machine } from "../../../lib/mod.ts";
-import { preseed, type PreseedContext } from "../../../plugins/customize/preseed.ts";
+import { type InstalledMachine, machine } from "../../../lib/mod.ts";
+import { preseed as answersOf, type PreseedContext } from "../../../plugins/customize/preseed.ts";
 import { verifiedTree } from "../iso/media.ts";
 
-const context: PreseedContext = { release: "bookworm", mirror: "http://mirror.example.org/debian" };
+const context: PreseedContext = { release: "bookworm", mirror: "http://mirror.example.org/debian", payload: "/imgtask" };
+
+function preseed(...given: Parameters<typeof answersOf>): string {
+  return answersOf(...given).files["preseed.cfg"]!;
+}
+
 const lab = machine({
   hostname: "lab",
   locale: "de_DE.UTF-8",
@@ -68,7 +73,7 @@ test("the machine is in the answers", () => {
 
 test("choices: a disk, a reboot, a mirror with port, no user, no network, the C locale", () => {
   const bare = machine({ hostname: "bare", network: "none" });
-  const found = answers(preseed(bare, { release: "trixie", mirror: "https://mirror.example:8443/d/", disk: "/dev/sdb", afterwards: "reboot" }));
+  const found = answers(preseed(bare, { ...context, release: "trixie", mirror: "https://mirror.example:8443/d/", disk: "/dev/sdb", afterwards: "reboot" }));
   assert.equal(found.get("partman-auto/disk"), "/dev/sdb");
   assert.equal(found.get("grub-installer/bootdev"), "/dev/sdb");
   assert.equal(found.get("debian-installer/exit/poweroff"), "false");
@@ -101,7 +106,7 @@ const hostile: readonly string[] = ["a\nd-i passwd/root-password password x", "a
 test("a value that is not one plain line is refused wherever it stands", () => {
   for (const value of hostile) {
     for (const field of ["hostname", "timezone"] as const) {
-      assert.throws(() => preseed({ ...lab, [field]: value } as Machine, context), { code: "IMG2313" }, JSON.stringify([field, value]));
+      assert.throws(() => preseed({ ...lab, [field]: value } as InstalledMachine, context), { code: "IMG2313" }, JSON.stringify([field, value]));
     }
     assert.throws(() => preseed({ ...lab, users: [], packages: [value] }, context), { code: "IMG2313" }, JSON.stringify(value));
     assert.throws(() => preseed({ ...lab, locale: value }, context), { code: "IMG2312" });

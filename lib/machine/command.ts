@@ -1,0 +1,24 @@
+/**
+ * What is run once on a machine at the end, when all else is done.
+ * Plain, checked data.
+ * @module
+ */
+import type { Source } from "../artifact.ts";
+import { check, checkKeys } from "./check.ts";
+
+/** An argument vector, which no shell reads, or an executable script of the host. */
+export type LateCommand = readonly [string, ...string[]] | { readonly script: Source };
+
+/** Checks a command. */
+export function lateCommand(command: LateCommand): LateCommand {
+  if ("script" in command) {
+    checkKeys(command, ["script"], "a late command");
+    check(command.script?.type === "source", "late script", command.script, `a file, as source("config/finish.sh")`);
+    return { script: command.script };
+  }
+  check(Array.isArray(command) && command.length > 0 && command[0] !== "", "late command", command, `a list of a program and its arguments, as ["systemctl", "mask", "x"]`);
+  for (const part of command) {
+    check(typeof part === "string" && !/[\0\p{Cs}]/u.test(part), "late command", command, "arguments without NUL and halves of surrogate pairs");
+  }
+  return [...command];
+}
