@@ -62,6 +62,6 @@ export function fullRepository(repository: Repository): FullRepository {
   }
   checkKeys(repository, ["type", "name", "title", "url", "key"], "a repository");
   const title = repository.title ?? name;
-  check(isLine(title) && title.trim() === title && title !== "" && !/[%\[\]]/.test(title), "repository title", title, "one line without %, [ and ]");
+  check(isLine(title) && title.trim() === title && title !== "" && !/[%[\]]/.test(title), "repository title", title, "one line without %, [ and ]");
   return { type: "dnf", name, title, url, key };
 }

@@ -123,7 +123,7 @@ export function autoinstall(machine: InstalledMachine, context: AnswerContext): 
     ssh: { "install-server": ssh, "allow-pw": machine.passwordLogin },
     ...(packages.length === 0 ? {} : { packages }),
     // Instead of "identity": accounts are made by the payload, with what an identity cannot say.
-    "user-data": { hostname: machine.hostname, preserve_hostname: false, manage_etc_hosts: "localhost", users: [], disable_root: true, ssh_pwauth: machine.passwordLogin },
+    "user-data": { hostname: machine.hostname, preserve_hostname: false, manage_etc_hosts: "localhost", users: [{ name: "root", lock_passwd: true }], disable_root: true, ssh_pwauth: machine.passwordLogin },
     "late-commands": [
       ["mkdir", "-p", "-m", "0700", target],
       ["cp", "-rT", context.payload, target],

@@ -126,8 +126,8 @@ function userData(machine: ReadyMachine, context: CloudInitContext): Yaml {
     keyboard: { layout: machine.keyboard },
     disable_root: true,
     ssh_pwauth: machine.passwordLogin,
-    // Without a list it would make the image's default account.
-    users: machine.users.map(user),
+    // Without a list it would make the image's default account; an empty one its schema refuses.
+    users: machine.users.length === 0 ? [{ name: "root", lock_passwd: true }] : machine.users.map(user),
     ...(context.packages.length === 0 ? {} : { package_update: true, packages: context.packages }),
     ...(all.length === 0 ? {} : { write_files: all.map(written) }),
     ...(all.some(({ path }) => path === `${place}/finish`) ? { runcmd: [["sh", `${place}/finish`]] } : {}),

@@ -47,7 +47,7 @@ export function renderKickstart(commands: readonly KickstartCommand[], sections:
 }
 
 function language({ locale, keyboard, timezone }: InstalledMachine): KickstartCommand[] {
-  if (/^POSIX/.test(locale)) cannot(format, "locale", `"C.UTF-8", or a locale with a language`, locale);
+  if (locale.startsWith("POSIX")) cannot(format, "locale", `"C.UTF-8", or a locale with a language`, locale);
   return [["lang", locale], ["keyboard", `--vckeymap=${keyboard}`], ["timezone", timezone, "--utc"]];
 }
 

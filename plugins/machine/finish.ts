@@ -71,7 +71,7 @@ fi
 if [ -f files.tar ]; then tar --extract --preserve-permissions --keep-directory-symlink --directory=/ --file=files.tar; fi
 # The first value that sshd meets counts; an old one reads no directory.
 config=/etc/ssh/sshd_config own=/etc/ssh/sshd_config.d/10-imgtask.conf
-if [ -f files.tar ] && [ -f "$own" ] && [ -f "$config" ] && ! grep -qi '^[[:space:]]*Include[[:space:]].*sshd_config\.d' "$config"; then
+if [ -f files.tar ] && [ -f "$own" ] && [ -f "$config" ] && ! grep -qi '^[[:space:]]*Include[[:space:]].*sshd_config[.]d' "$config"; then
   cat "$own" "$config" > sshd_config
   cat sshd_config > "$config"
 fi

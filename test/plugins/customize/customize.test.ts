@@ -4,7 +4,7 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -32,7 +32,7 @@ writeFileSync(join(overlay, "etc/motd"), "hello\n");
 chmodSync(join(overlay, "etc/motd"), 0o640);
 symlinkSync("motd", join(overlay, "etc/also"));
 writeFileSync(join(directory, "list"), "a/b\n");
-writeFileSync(join(directory, "key.pub"), "# comment\nssh-ed25519 AAAAfile file@x\n");
+writeFileSync(join(directory, "key.pub"), "# comment\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5file file@x\n");
 
 const lab = machine({
   hostname: "lab",
@@ -101,7 +101,7 @@ test("the tree is an installer with the machine beside it", async () => {
     ]) assert.match(files, line);
     assert.doesNotMatch(files, /sudoers\.d\/guest|home\/guest/);
     const content = (path: string): string => execFileSync("tar", ["-xOf", join(payload, "files.tar"), path]).toString();
-    assert.equal(content("home/devops/.ssh/authorized_keys"), "ssh-ed25519 AAAAline line@x\nssh-ed25519 AAAAfile file@x\n");
+    assert.equal(content("home/devops/.ssh/authorized_keys"), "ssh-ed25519 AAAAline line@x\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5file file@x\n");
     assert.equal(content("etc/sudoers.d/devops"), "devops ALL=(ALL:ALL) NOPASSWD: ALL\n");
     assert.equal(content("etc/default/locale"), "LANG=C.UTF-8\n");
     assert.match(content("etc/ssh/sshd_config.d/10-imgtask.conf"), /^PasswordAuthentication no$/m);
@@ -139,7 +139,7 @@ test("a machine without anything still gives a payload whose tar files can be re
   const run = await runRecipe("customize:bare", { "inputs.media": tree });
   try {
     const payload = unpack(run, "bare");
-    assert.equal(listing(join(payload, "overlay.tar")), "");
+    assert.equal(existsSync(join(payload, "overlay.tar")), false);
     assert.equal(readFileSync(join(payload, "users"), "utf8"), "");
   } finally {
     run.dispose();
