@@ -85,7 +85,7 @@ test("the tree is an installer with the machine beside it", async () => {
     }
     const payload = unpack(run, "lab");
     const read = (name: string): string => readFileSync(join(payload, name), "utf8");
-    assert.equal(read("users"), "devops:1500:adm,audio:/bin/bash\nguest:::/bin/sh\n");
+    assert.equal(read("users"), "devops:1500:adm,audio:/bin/bash:\nguest:::/bin/sh:\n");
     assert.equal(read("owners"), "group:adm\ngroup:devops\npasswd:devops\n");
     assert.equal(read("enable"), "ssh\n");
     assert.equal(read("disable"), "cron\n");
