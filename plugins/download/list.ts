@@ -82,12 +82,15 @@ export function parseList(text: string, list: ChecksumList): readonly Listed[] {
  */
 export function scanList(text: string, list: ChecksumList): readonly Listed[] {
   const found = new Map<string, Listed>();
+  let comment = "";
   for (const line of text.split(/\r?\n/)) {
     try {
-      for (const one of parseList(line, list)) if (!found.has(one.name)) found.set(one.name, one);
+      // With the comment before it, which may tell the size.
+      for (const one of parseList(`${comment}${line}`, list)) if (!found.has(one.name)) found.set(one.name, one);
     } catch {
       // No entry.
     }
+    comment = list.form === "bsd" && line.startsWith("#") ? `${line}\n` : "";
   }
   return [...found.values()];
 }
