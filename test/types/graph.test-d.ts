@@ -6,7 +6,12 @@
 import {
   type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, minisign, output, publish, rootfs, secret, source, target, test, verify,
 } from "../../plugins/mod.ts";
+import { centosStream } from "../../distros/centos-stream.ts";
 import { debian } from "../../distros/debian.ts";
+import { fedora } from "../../distros/fedora.ts";
+import { kali } from "../../distros/kali.ts";
+import { rhel } from "../../distros/rhel.ts";
+import { ubuntu } from "../../distros/ubuntu.ts";
 
 type Equal<X, Y> = (<T>() => T extends X ? 1 : 2) extends <T>() => T extends Y ? 1 : 2 ? true : false;
 type Expect<T extends true> = T;
@@ -40,6 +45,32 @@ rootfs("bad", { distro: debian, release: "bookworm", arch: "riscv64", machine: l
 debian.installer({ release: "sarge", arch: "x86_64" });
 // @ts-expect-error unsupported architecture of media
 debian.installer({ release: "bookworm", arch: "riscv64" });
+// @ts-expect-error unsupported edition of media
+kali.installer({ release: "rolling", arch: "x86_64", edition: "live" });
+// @ts-expect-error an edition of another distribution
+ubuntu.installer({ release: "24.04", arch: "x86_64", edition: "netinst" });
+// @ts-expect-error a release that is no LTS release
+ubuntu.installer({ release: "24.10", arch: "x86_64" });
+// @ts-expect-error an architecture that the distribution has, and imgtask has not
+ubuntu.installer({ release: "24.04", arch: "riscv64" });
+// @ts-expect-error RHEL without credentials
+rhel.installer({ release: "9", arch: "x86_64", sha256: "" });
+// @ts-expect-error RHEL without a digest
+rhel.installer({ release: "9", arch: "x86_64", from: { file: "rhel.iso" } });
+// @ts-expect-error a token is a handle to a secret, never its value
+rhel.installer({ release: "9", arch: "x86_64", sha256: "", from: { token: "eyJhbGci" } });
+rhel.installer({ release: "9", arch: "x86_64", sha256: "", from: { token: secret.env("RHSM_OFFLINE_TOKEN") } });
+// @ts-expect-error CentOS Stream signs no list: a digest is needed
+centosStream.installer({ release: "9", arch: "x86_64" });
+// @ts-expect-error a point release of media out of the archive's package
+debian.installer({ release: "bookworm", arch: "x86_64", version: "12.12.0" });
+// @ts-expect-error no root file system can be built of it
+rootfs("bad", { distro: fedora, release: "44", arch: "x86_64", machine: lab });
+const netinst = download("n", debian.installer({ release: "trixie", arch: "x86_64", edition: "netinst" }));
+// @ts-expect-error an unverified image into customize
+customize("bad", { media: netinst, machine: lab });
+export type Kind = Expect<Equal<typeof netinst.media.kind, "iso">>;
+export type Verified = Expect<Equal<ReturnType<typeof verify<"n", typeof netinst.media>>["media"]["kind"], "iso">>;
 // @ts-expect-error a size without unit
 disk("bad", { from: root, size: "80" });
 // @ts-expect-error unknown format
