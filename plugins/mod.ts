@@ -5,6 +5,7 @@
 export * from "../lib/mod.ts";
 export { customize, type Customized, type CustomizeOptions } from "./customize/customize.ts";
 export { dirs, type DirectoryListOptions, type Dirs, type DirsFunction, type DirsOptions } from "./dirs/dirs.ts";
+export { convert, type Converted, type ConvertOptions, type DiskImage } from "./disk/convert.ts";
 export { disk, type Disk, type DiskOptions } from "./disk/disk.ts";
 export { download, type Download } from "./download/download.ts";
 export { iso, type Iso, type IsoOptions } from "./iso/iso.ts";
