@@ -21,7 +21,7 @@ const keys: Keyring = {
   env: "IMGTASK_ROCKY_KEYRING",
 };
 
-// BSD form, with a comment that tells the size; the signature is a file of its own.
+// BSD form, with a comment that tells the size; the signature is a file of its own (`CHECKSUM.sig` before Rocky Linux 9).
 const list: ChecksumList = { file: "CHECKSUM", form: "bsd", algorithm: "sha256", signature: { kind: "detached", file: "CHECKSUM.asc" } };
 
 /**

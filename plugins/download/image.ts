@@ -131,7 +131,7 @@ async function fromMirrors(media: ImageMedia, source: MirrorSource, directory: s
 async function fromFile(media: ImageMedia, source: FileSource, directory: string, context: RunContext): Promise<Origin> {
   const path = resolve(context.project, source.path);
   const url = pathToFileURL(path).href;
-  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: "from" }, context);
+  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: `"from" in the imagefile` }, context);
   if (got.sha256 !== media.sha256) throw damaged(url, media.sha256 ?? "given by the imagefile", got.sha256, "the imagefile");
   return { name: media.image.name, url };
 }

@@ -13,6 +13,7 @@ import { keyringFor, keysFor } from "./keyring.ts";
 import type { PackageManifest } from "./manifest.ts";
 import { verifyClearsigned } from "./openpgp.ts";
 import { checkRelease } from "./release.ts";
+import { checkRollback, lastAccepted } from "./rollback.ts";
 import type { Signer } from "./status.ts";
 
 /** From the signature to the package, each link by the one before. */
@@ -65,6 +66,7 @@ async function extract(deb: string, media: PackageMedia, entry: PackageEntry, di
 export async function verifyPackage(input: string, media: PackageMedia, trust: Keyring, directory: string, context: RunContext): Promise<PackageManifest> {
   context.progress("checking the signature and the lists");
   const { entry, signer, date } = await checkChain(input, media, trust, context);
+  checkRollback("InRelease", { signedAt: new Date(date * 1000).toISOString() }, await lastAccepted(context.project, media.id));
   context.progress("unpacking");
   await extract(join(input, "package.deb"), media, entry, directory, context);
   return {

@@ -53,7 +53,5 @@ export function checkRelease(text: string, media: PackageMedia, now: number): { 
     }
   }
   if (release.files.size === 0) throw refuse("IMG4013", "InRelease lists no files with SHA-256 digests", "SHA256:", "none");
-  // Rollback: an older list with a good signature passes here. imgtask.lock will keep the date that was accepted
-  // last and hand it in; until then `date` in media.json is the only trace of it.
   return { release, date };
 }

@@ -49,6 +49,8 @@ interface Parts {
   readonly signers?: readonly string[];
   readonly signArgs?: readonly string[];
   readonly listed?: (files: Record<string, Buffer>) => Record<string, Buffer>;
+  /** Content of `imgtask.lock`. */
+  readonly lock?: unknown;
   readonly inRelease?: (signed: string, text: string) => string | Buffer;
   readonly release?: (text: string) => string;
   readonly index?: (bytes: Buffer) => Buffer;
@@ -78,7 +80,7 @@ async function run(parts: Parts = {}): Promise<{ result?: RecipeRun; error?: Img
   console.error = () => {}; // The rig prints logs of failures, which are expected here.
   const outputs = (): string[] => readdirSync(temporary).flatMap((one) => readdirSync(join(temporary, one, "out")));
   try {
-    const result = await runRecipe(`verify:${name}`, { "inputs.media": tree });
+    const result = await runRecipe(`verify:${name}`, { "inputs.media": tree }, { prepare: (project) => (parts.lock === undefined ? undefined : writeFileSync(join(project, "imgtask.lock"), JSON.stringify(parts.lock))) });
     return { result, left: outputs() };
   } catch (error) {
     assert.ok(error instanceof ImgtaskError, String((error as Error).stack));
@@ -193,6 +195,7 @@ describe("verify refuses around the signed text", () => {
 });
 
 describe("verify refuses a list", () => {
+  it("that is older than the one accepted last", () => refused("IMG4047", /older than the list that was accepted last/, { lock: { media: { [media.id]: { list: { signedAt: new Date(Date.now() + 86_400_000).toISOString() } } } } }));
   it("of another suite", async () => {
     const error = await refusal("IMG4010", /another suite/, { fields: { Suite: "unstable", Codename: "sid" } });
     assert.match(error.found!, /sid/);
