@@ -2,7 +2,7 @@
  * The images of this repository: an unattended Debian installer and a Debian disk, from one description of a
  * machine, both proven to boot. `imgtask` lists the targets.
  */
-import { customize, dirs, directory, disk, download, group, iso, keypair, machine, publish, rootfs, source, test, verify } from "imgtask";
+import { customize, dirs, directory, disk, download, group, iso, keypair, machine, publish, rootfs, sbom, source, test, verify } from "imgtask";
 import { debian } from "imgtask/distros/debian";
 
 // The private half stays in .imgtask/keys; put your own public key beside it: source("config/you.pub").
@@ -62,6 +62,7 @@ publish("release", {
   artifacts: [installerIso, labDisk],
   to: directory("artifacts/release"),
   tests: [diskTest, diskUefiTest, biosTest, uefiTest],
+  sboms: [sbom("debian", { from: root })],
 });
 
 export default group("all", [installerIso, labDisk, workspaces, diskTest, biosTest, uefiTest], {

@@ -5,6 +5,7 @@
  */
 import type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } from "./artifact.ts";
 import type { Json } from "./lift.ts";
+import type { Lineage } from "./lineage.ts";
 
 /** Anything a target can be given to read. */
 export type Handle = Input | Source | SourceGlob;
@@ -94,6 +95,8 @@ export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S 
   readonly project: string;
   /** Seconds since 1970 to use for every time stamp in an output (`SOURCE_DATE_EPOCH`). */
   readonly epoch: number;
+  /** How the inputs came about, as the records have it. */
+  lineage(): Lineage;
   /** Aborts when the run is to end. */
   readonly signal: AbortSignal;
   /** Runs a command by its argument vector; fails when it fails. */

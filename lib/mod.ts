@@ -5,6 +5,7 @@
 export { type Checksum, formatChecksums, parseChecksums } from "./checksums.ts";
 export type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } from "./artifact.ts";
 export { output } from "./artifact.ts";
+export { digestFile } from "./digest.ts";
 export { bug, type ErrorDetails, ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
 export { type InstalledMachine, type Machine, machine, type MachineSpec } from "./machine.ts";
 export type { LateCommand } from "./machine/command.ts";
@@ -49,7 +50,26 @@ export {
   type Publisher,
   type Release,
 } from "./plugin.ts";
-export { packageFile } from "./package.ts";
+export { packageFile, packageVersion as version } from "./package.ts";
+export { inputsOf, type Lineage, type Made, type OutputRef } from "./lineage.ts";
+export { type Envelope, parseEnvelope, seal, signerOf } from "./dsse.ts";
+export {
+  attestationsName,
+  buildType,
+  checksumsName,
+  type DocumentKind,
+  formatManifest,
+  isPublishedName,
+  manifestName,
+  parseManifest,
+  provenanceType,
+  type PublishedArtifact,
+  type PublishedManifest,
+  type Statement,
+  statementMediaType,
+  statementType,
+  testResultType,
+} from "./publication.ts";
 export type { Resources, Size } from "./resources.ts";
 export type { Retries } from "./retry.ts";
 export { type Secret, secret, type SecretContext, type SecretFunctions, type SecretOptions, type SecretReader, type SecretRef, type Secrets } from "./secret.ts";

@@ -14,6 +14,7 @@ import type { Reason } from "./event.ts";
 import { statOf } from "./files.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
 import { guardStrays } from "./guard.ts";
+import { originOf } from "./origin.ts";
 import { commandsDirectory } from "./project.ts";
 import type { Hush } from "./hush.ts";
 import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
@@ -297,6 +298,7 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
     tmp,
     project: state.project.directory,
     epoch: state.epoch,
+    lineage: () => originOf(declaration, state, options.upstream),
     signal,
     exec: async (argv: Argv, execOptions: ExecOptions = {}) => {
       hush?.argv(argv);

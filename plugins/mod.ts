@@ -14,5 +14,6 @@ export { directory } from "./publish/directory.ts";
 export { publish, type Published, type PublishOptions } from "./publish/publish.ts";
 export { minisign, type MinisignOptions, type Signer } from "./publish/sign.ts";
 export { rootfs, type Rootfs, type RootfsOptions } from "./rootfs/rootfs.ts";
+export { sbom, type Sbom, type SbomOptions } from "./sbom/sbom.ts";
 export { test, type Test, type TestOptions } from "./test/test.ts";
 export { verify, type Verified, type VerifyOptions } from "./verify/verify.ts";

@@ -33,6 +33,7 @@ const optionLines = {
   all: ["--all", "both, and logs and caches"],
   schedule: ["--schedule CRON", "when it runs by itself, in UTC (default: 17 3 * * 1)"],
   dashboard: ["--dashboard", "the dashboard for Grafana that shows them"],
+  key: ["--key KEY", "minisign public keys that are trusted, or a file with some (default: IMGTASK_PUBLISHER_KEYS)"],
   rebuild: ["--rebuild", "make the named targets again, and compare with what is stored"],
   deep: ["--deep", "also make again all that they need"],
   json: ["--json", "data for programs on standard output"],
@@ -68,10 +69,13 @@ const topics: Readonly<Record<Command, Topic>> = {
   why: { usage: "imgtask why TARGET", summary: "Say why a target would run, or why not", details: [], options: ["json"] },
   graph: { usage: "imgtask graph [TARGET…]", summary: "Write the graph as Mermaid or Graphviz text", details: [], options: ["format", "json"] },
   verify: {
-    usage: "imgtask verify --rebuild [TARGET…]",
-    summary: "Make targets again in a private place, and show where the result differs",
-    details: ["Ends with 3 when a byte differs. Changes no result."],
-    options: ["rebuild", "deep", "json"],
+    usage: "imgtask verify FILE… | --rebuild [TARGET…]",
+    summary: "Check published files; or make targets again, and show where the result differs",
+    details: [
+      "FILE is checked offline by what was published beside it: signatures, SHA256SUMS, manifest, SBOMs, attestations.",
+      "--rebuild works in a private place, and changes no result. Ends with 3 when something is not as it should be.",
+    ],
+    options: ["key", "rebuild", "deep", "json"],
   },
   doctor: {
     usage: "imgtask doctor [TARGET…]",

@@ -63,6 +63,8 @@ export interface Options {
   /** Of `verify`: make the named targets again and compare; `deep` all that they need as well. */
   readonly rebuild: boolean;
   readonly deep: boolean;
+  /** Of `verify`: public keys that are trusted, or a file with some. */
+  readonly key: string | undefined;
   /** What `clean` removes beside temporary files. */
   readonly clean: { readonly store: boolean; readonly artifacts: boolean };
   /** `clean` removes logs of runs that began so many milliseconds ago. @default none */
@@ -96,6 +98,7 @@ const flags: Readonly<Record<string, Flag>> = {
   json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "verify", "version"] },
   rebuild: { type: "boolean", of: ["verify"] },
   deep: { type: "boolean", of: ["verify"] },
+  key: { type: "string", of: ["verify"] },
   reporter: { type: "string", of: building },
   color: { type: "string" },
   quiet: { type: "boolean", short: "q" },
@@ -233,6 +236,7 @@ export function parseOptions(argv: readonly string[]): Options {
     given: new Set(given.keys()),
     rebuild: given.has("rebuild"),
     deep: given.has("deep"),
+    key: text("key"),
     format: oneOf("format", text("format"), ["mermaid", "dot"] as const) ?? "mermaid",
     olderThan: age(text("older-than")),
     schedule: cron(text("schedule")) ?? "17 3 * * 1",

@@ -1,15 +1,20 @@
 /**
- * The documents about published artifacts, in the order in which they become visible: signatures, then the list of
- * checksums with its own signature, which vouches for all. Deterministic: the same artifacts and the same key give the
- * same bytes, so that publishing again sends nothing.
+ * The documents about published artifacts, in the order in which they become visible: signatures, SBOMs, attestations,
+ * the manifest, then the list of checksums with its own signature, which vouches for all. They hold no time but those of
+ * recorded results: the same results and the same key give the same bytes, so that publishing again sends nothing.
  * @module
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { formatChecksums, type Publisher, type PublishContext, type SecretKey } from "../../lib/mod.ts";
-import { keptChecksums } from "./collect.ts";
+import {
+  attestationsName, checksumsName, formatChecksums, formatManifest, inputsOf, type Lineage, manifestName, type PublishedArtifact, type Publisher, type PublishContext, type RunContext,
+  seal, type SecretKey, type Statement, statementMediaType,
+} from "../../lib/mod.ts";
+import { keptAt } from "./collect.ts";
 import { type Digests, digests } from "./digest.ts";
-import { checksumsName } from "./names.ts";
+import { type Commit, commitOf } from "./git.ts";
+import { behind, dependenciesOf, lineOf, systemOf } from "./origins.ts";
+import { isoTime, provenance, type StatedArtifact, testResult } from "./provenance.ts";
 import { signatureOf } from "./sign.ts";
 
 /** A document on its way. */
@@ -20,27 +25,123 @@ export interface Document extends Digests {
 }
 
 /** An artifact that documents are about. */
-interface Subject extends Digests {
+export interface Subject extends Digests {
+  /** At the place. */
   readonly name: string;
   readonly target: string;
+  readonly output: string;
+  readonly type: string;
+}
+
+/** An SBOM, as its target made it: paths of its outputs. */
+export interface SbomFiles {
+  readonly target: string;
+  readonly inventory: string;
+  readonly spdx: string;
+  readonly cyclonedx: string;
+}
+
+/** What documents are made of beside the artifacts. */
+export interface About {
+  readonly lineage: Lineage;
+  readonly sboms: readonly SbomFiles[];
+  /** Tests by the images they boot. */
+  readonly tests: readonly { readonly target: string; readonly boots: string | undefined }[];
+  readonly untested: string | undefined;
+  /** The system and kernels of an inventory. */
+  readonly inventoryOf: (path: string) => { readonly system: { readonly id: string; readonly version?: string; readonly title: string }; readonly kernels: readonly string[] };
+}
+
+/** Why an artifact has no SBOM. */
+function withoutSbom(type: string): string {
+  return type === "iso" ? "an installer has no database of packages: what it installs is decided when it runs" : "no sbom() of what it was made from was published with it";
+}
+
+type Context = PublishContext & Pick<RunContext, "epoch">;
+
+/** Writes documents one after the other. */
+class Desk {
+  readonly written: Document[] = [];
+  readonly #context: Context;
+  readonly #key: SecretKey | undefined;
+
+  constructor(context: Context, key: SecretKey | undefined) {
+    this.#context = context;
+    this.#key = key;
+  }
+
+  async put(name: string, content: string | { readonly file: string }): Promise<Document> {
+    const path = join(this.#context.tmp, "documents", name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (typeof content === "string") writeFileSync(path, content);
+    else copyFileSync(content.file, path);
+    const document = { name, path, ...(await digests(path, this.#context.signal, this.#key !== undefined)) };
+    this.written.push(document);
+    return document;
+  }
+
+  async sign(subject: Digests & { readonly name: string }, seconds: number): Promise<boolean> {
+    if (this.#key !== undefined) await this.put(`${subject.name}.minisig`, signatureOf(subject.name, subject, this.#key, seconds));
+    return this.#key !== undefined;
+  }
+}
+
+/** One artifact, and all that is written about it alone. */
+async function describe(subject: Subject, about: About, desk: Desk, options: { readonly key: SecretKey | undefined; readonly flat: boolean; readonly commit: Commit | undefined; readonly epoch: number }): Promise<PublishedArtifact> {
+  const { lineage } = about;
+  const { key, flat, commit } = options;
+  const { name, target, output, type, size, sha256 } = subject;
+  const results = behind({ target, output, digest: sha256 }, lineage);
+  const made = results[0];
+  const documents: PublishedArtifact["documents"][number][] = [];
+  if (await desk.sign(subject, made === undefined ? options.epoch : Math.floor(made.finished / 1000))) documents.push({ kind: "signature", name: `${name}.minisig` });
+
+  // An SBOM is of this artifact when what it looked at is the artifact or stands behind it, byte for byte.
+  const parts = new Set([sha256, ...results.flatMap(inputsOf).map(({ digest }) => digest)]);
+  const list = about.sboms.find((one) => lineage.made.some((result) => result.target === one.target && inputsOf(result).some(({ digest }) => parts.has(digest))));
+  if (list !== undefined) {
+    documents.push({ kind: "spdx", name: (await desk.put(`${name}.spdx.json`, { file: list.spdx })).name });
+    documents.push({ kind: "cyclonedx", name: (await desk.put(`${name}.cdx.json`, { file: list.cyclonedx })).name });
+  }
+  const inventory = list === undefined ? undefined : about.inventoryOf(list.inventory);
+  const tests = about.tests.filter(({ boots }) => boots === target).map((one) => one.target).sort();
+  const stated: StatedArtifact = { name, sha256, target, output, results };
+  const passed = lineage.made.filter((result) => tests.includes(result.target));
+  const statements: readonly Statement[] = [provenance(stated, await dependenciesOf(results, lineage, commit), commit?.directory ?? ""), ...(passed.length === 0 ? [] : [testResult(stated, passed)])];
+  const base = flat ? name : `${attestationsName}/${name}`;
+  if (key !== undefined) {
+    const lines = statements.map((statement) => `${seal(statementMediaType, Buffer.from(JSON.stringify(statement)), key)}\n`);
+    documents.push({ kind: "attestations", name: (await desk.put(`${base}.intoto.jsonl`, lines.join(""))).name });
+  } else documents.push({ kind: "statement", name: (await desk.put(`${base}.provenance.json`, `${JSON.stringify(statements[0], null, 2)}\n`)).name });
+
+  const system = inventory === undefined ? await systemOf(results, lineage) : {
+    os: { id: inventory.system.id, version: inventory.system.version ?? null, title: inventory.system.title },
+    kernel: inventory.kernels.at(-1) ?? null,
+  };
+  return {
+    name, target, output, type, size, sha256, ...system,
+    arch: (made === undefined ? undefined : lineOf(made, "platform")) ?? null,
+    commit: commit === undefined ? null : { id: commit.id, dirty: commit.dirty },
+    times: made === undefined ? null : { started: isoTime(made.started), finished: isoTime(made.finished) },
+    tests,
+    untested: tests.length === 0 ? (about.untested ?? null) : null,
+    withoutSbom: list === undefined ? withoutSbom(type) : null,
+    documents,
+  };
 }
 
 /** Makes the documents about artifacts, below the run's scratch directory. */
-export async function documentsOf(artifacts: readonly Subject[], to: Publisher, context: PublishContext & { readonly epoch: number }, key: SecretKey | undefined): Promise<readonly Document[]> {
-  const written: Document[] = [];
-  const write = async (name: string, text: string): Promise<Document> => {
-    const path = join(context.tmp, "documents", name);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, text);
-    const document = { name, path, ...(await digests(path, context.signal, key !== undefined)) };
-    written.push(document);
-    return document;
-  };
-  const sign = async (subject: Digests & { readonly name: string }): Promise<void> => {
-    if (key !== undefined) await write(`${subject.name}.minisig`, signatureOf(subject.name, subject, key, context.epoch));
-  };
-  for (const artifact of artifacts) await sign(artifact);
-  const kept = await keptChecksums(to, context, new Set(artifacts.map(({ name }) => name)), key?.publicKey);
-  await sign(await write(checksumsName, formatChecksums([...artifacts, ...kept])));
-  return written;
+export async function documentsOf(artifacts: readonly Subject[], about: About, to: Publisher, context: Context, key: SecretKey | undefined): Promise<readonly Document[]> {
+  const desk = new Desk(context, key);
+  const commit = await commitOf(context);
+  const entries: PublishedArtifact[] = [];
+  for (const artifact of artifacts) entries.push(await describe(artifact, about, desk, { key, flat: to.flat ?? false, commit, epoch: context.epoch }));
+  const listed = (): readonly { readonly name: string; readonly sha256: string }[] => [...artifacts, ...desk.written].filter(({ name }) => !name.endsWith(".minisig"));
+  const ours = new Set([...listed().map(({ name }) => name), manifestName]);
+  const kept = await keptAt(to, context, ours, key?.publicKey);
+  await desk.put(manifestName, formatManifest([...entries, ...kept.artifacts]));
+  const list = await desk.put(checksumsName, formatChecksums([...listed(), ...kept.checksums]));
+  const newest = Math.max(...entries.map(({ times }) => (times === null ? context.epoch : Date.parse(times.finished) / 1000)));
+  await desk.sign(list, newest);
+  return desk.written;
 }

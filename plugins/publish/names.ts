@@ -3,14 +3,7 @@
  * Pure: knows no place to publish to.
  * @module
  */
-import { type Artifact, ExitCode, ImgtaskError, type Input } from "../../lib/mod.ts";
-
-/** The list of checksums that stands beside published files. */
-export const checksumsName = "SHA256SUMS";
-/** What is told of published files, as JSON. */
-export const manifestName = "manifest.json";
-/** Where attestations stand. */
-export const attestationsName = "attestations";
+import { type Artifact, attestationsName, checksumsName, ExitCode, ImgtaskError, type Input, isPublishedName, manifestName } from "../../lib/mod.ts";
 
 /** The artifact of an input. */
 export function artifactOf(input: Input): Artifact {
@@ -48,9 +41,9 @@ export function publishedName(input: Input): string {
  */
 export function checkArtifactName(name: string): void {
   checkPublishedName(name);
-  if (![checksumsName, manifestName, attestationsName].includes(name.split("/")[0]!) && !/\.(?:minisig|spdx\.json|cdx\.json|intoto\.jsonl)$/.test(name)) return;
+  if (![checksumsName, manifestName, attestationsName].includes(name.split("/")[0]!) && !/\.(?:minisig|spdx\.json|cdx\.json|intoto\.jsonl|provenance\.json)$/.test(name)) return;
   throw new ImgtaskError("IMG2512", `The name of a published file is one of a document about such files: "${name}"`, {
-    expected: `another than "${checksumsName}", "${manifestName}" and "${attestationsName}/…", and no ending ".minisig", ".spdx.json", ".cdx.json" or ".intoto.jsonl"`,
+    expected: `another than "${checksumsName}", "${manifestName}" and "${attestationsName}/…", and no ending ".minisig", ".spdx.json", ".cdx.json", ".intoto.jsonl" or ".provenance.json"`,
     exitCode: ExitCode.usage,
   });
 }
@@ -61,9 +54,7 @@ export function checkArtifactName(name: string): void {
  * @throws {ImgtaskError} IMG2512.
  */
 export function checkPublishedName(name: string): void {
-  const parts = name.split("/");
-  const safe = name.length <= 200 && parts.length <= 6 && parts.every((part) => /^[A-Za-z0-9][A-Za-z0-9._+@=-]*$/.test(part));
-  if (safe) return;
+  if (isPublishedName(name)) return;
   throw new ImgtaskError("IMG2512", `Bad name for a published file: ${JSON.stringify(name)}`, {
     expected: `parts of letters, digits, ".", "_", "+", "@", "=", "-", each beginning with a letter or digit, with "/" between; 200 characters at most`,
     exitCode: ExitCode.usage,

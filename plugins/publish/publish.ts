@@ -3,7 +3,7 @@
  * keeps a receipt. Knows no place itself: a publisher does.
  * @module
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import {
   ExitCode,
   ImgtaskError,
@@ -15,9 +15,12 @@ import {
   type Secrets,
   type Target,
   target,
+  tool,
 } from "../../lib/mod.ts";
-import { type Digests, digests } from "./digest.ts";
-import { type Document, documentsOf } from "./documents.ts";
+import type { InventorySummary } from "../sbom/inventory.ts";
+import type { Sbom } from "../sbom/sbom.ts";
+import { digests } from "./digest.ts";
+import { type Document, documentsOf, type Subject } from "./documents.ts";
 import { artifactOf, checkArtifactName, checkPublishedName, publishedName } from "./names.ts";
 import { openKey, type Signer } from "./sign.ts";
 import { checkTested, type Proof } from "./tested.ts";
@@ -32,6 +35,11 @@ export interface PublishOptions<A extends readonly Input[] = readonly Input[], T
   readonly tests?: T;
   /** Why images are published that no test boots: one line, which is published with them. */
   readonly untested?: string;
+  /**
+   * What is in the artifacts: `sbom()` of the root file system that one was made from, or of the artifact itself. Which is
+   * whose is found out by what they were made of. @default []
+   */
+  readonly sboms?: readonly Sbom[];
   /** Signs every file and the list of them. @default nothing is signed */
   readonly sign?: Signer;
 }
@@ -56,7 +64,7 @@ export interface Receipt {
 
 /**
  * Declares target `publish:NAME`: makes artifacts readable at a place, all of a file or nothing of it, with
- * `SHA256SUMS` and, where a key is given, signatures. What is there already is not sent again. A file is called after
+ * `SHA256SUMS`, `manifest.json`, SBOMs and provenance and, where a key is given, signatures. What is there already is not sent again. A file is called after
  * the target that makes it: `iso:kali` becomes `iso-kali.iso`.
  *
  * It runs again when an artifact or the place changes, not when somebody takes files away from there.
@@ -78,7 +86,7 @@ export function publish<const Name extends string, const A extends readonly Inpu
   name: Name,
   options: PublishOptions<A, T> & Proof<A, T>,
 ): Published<Name> {
-  const { artifacts, to, tests = [], untested, sign } = options as PublishOptions;
+  const { artifacts, to, tests = [], sboms = [], untested, sign } = options as PublishOptions;
   const names = artifacts.map(publishedName);
   names.forEach(checkArtifactName);
   const twice = names.find((one, index) => names.indexOf(one) !== index);
@@ -93,46 +101,65 @@ export function publish<const Name extends string, const A extends readonly Inpu
   return target(`publish:${name}`, {
     description: `Publish ${names.join(", ")} by ${to.name}`,
     inputs: { artifacts, tests },
-    params: { names, targets: artifacts.map((one) => artifactOf(one).target), publisher: to.name, options: to.params, signed: sign?.scheme, untested },
+    params: {
+      names,
+      of: artifacts.map(artifactOf).map(({ target, output, type }) => ({ target, output, type })),
+      tests: tests.map((one) => ({ target: artifactOf(one).target, ...("boots" in one && typeof one.boots === "string" ? { boots: one.boots } : {}) })),
+      sboms: sboms.map(({ name: target, outputs: { out, spdx, cyclonedx } }) => ({ target, inventory: out, spdx, cyclonedx })),
+      publisher: to.name, options: to.params, signed: sign?.scheme, untested,
+    },
     env: to.env,
     ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
-    tools: to.tools,
-    ...(to.untracked === undefined ? {} : { untracked: to.untracked }),
+    tools: [...to.tools, ...(to.tools.some((one) => one.name === "git") ? [] : [git])],
+    // The commit is told in documents; a new one that changes no artifact is no reason to publish again.
+    untracked: { reads: [".git", ".gitignore", ...(to.untracked?.reads ?? [])], ...(to.untracked?.writes === undefined ? {} : { writes: to.untracked.writes }) },
     outputs: { out: output("file", "publish receipt") },
     // Lists of a place are read, carried on and written: not by two at once.
     resources: { network: true, memory: sign?.memory ?? 0, locks: [`place ${to.name} ${JSON.stringify(to.params)}`] },
     retries: { times: 2 },
     // Where the bytes go is the publisher's code: when that changes they must go there again.
     module: to.module,
-    run: async (context) => await send(context, to),
+    run: async (context) => await send(context as unknown as Send, to),
   });
 }
 
-/** What the recipe is given. */
-export type Send = RunContext<
-  { readonly artifacts: readonly Input[]; readonly tests: readonly Input[] },
-  { readonly names: readonly string[]; readonly targets: readonly string[]; readonly signed: string | undefined; readonly untested: string | undefined },
-  { readonly out: OutputSpec },
-  Secrets
->;
+const git = tool("git", { packages: { apt: "git", dnf: "git" } });
+
+interface Params {
+  readonly names: readonly string[];
+  readonly of: readonly Pick<Subject, "target" | "output" | "type">[];
+  readonly tests: readonly { readonly target: string; readonly boots?: string }[];
+  readonly sboms: readonly { readonly target: string; readonly inventory: string; readonly spdx: string; readonly cyclonedx: string }[];
+  readonly signed: string | undefined;
+  readonly untested: string | undefined;
+}
+
+type Send = Omit<RunContext, "inputs" | "params" | "outputs"> & { readonly inputs: { readonly artifacts: readonly string[] }; readonly params: Params; readonly outputs: { readonly out: string } };
 
 /** An artifact on its way. */
-export interface Outgoing extends Digests {
-  /** At the place. */
-  readonly name: string;
+interface Outgoing extends Subject {
   readonly path: string;
-  readonly target: string;
 }
 
 async function send(context: Send, to: Publisher): Promise<void> {
   const { inputs, params, outputs, signal, log } = context;
   const key = params.signed === undefined ? undefined : await openKey(context.secrets);
+  const lineage = context.lineage();
   const artifacts: Outgoing[] = [];
-  for (const [index, name] of params.names.entries()) {
-    const path = inputs.artifacts[index]!, target = params.targets[index]!;
-    artifacts.push({ name, path, target, ...(await digests(path, signal, key !== undefined)) });
+  for (const [index, plain] of params.names.entries()) {
+    const path = inputs.artifacts[index]!, of = params.of[index]!;
+    const read = await digests(path, signal, key !== undefined);
+    const time = lineage.made.find((made) => made.target === of.target && made.outputs[of.output]?.digest === read.sha256)?.finished ?? context.epoch * 1000;
+    artifacts.push({ ...of, ...read, path, name: to.nameOf?.({ name: plain, target: of.target, time }) ?? plain });
   }
-  const documents = await documentsOf(artifacts, to, context, key);
+  const about = {
+    lineage,
+    sboms: params.sboms,
+    tests: params.tests.map(({ target, boots }) => ({ target, boots })),
+    untested: params.untested,
+    inventoryOf: (path: string) => JSON.parse(readFileSync(path, "utf8")) as InventorySummary,
+  };
+  const documents = await documentsOf(artifacts, about, to, context, key);
   const files: readonly (Outgoing | Document)[] = [...artifacts, ...documents];
   for (const { name } of files) checkPublishedName(name);
   const sent = new Map((await to.publish(files.map(({ name, path }) => ({ name, path })), context)).map((one) => [one.name, one]));

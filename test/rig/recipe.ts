@@ -5,6 +5,7 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Lineage } from "../../lib/lineage.ts";
 import { run } from "../../lib/process.ts";
 import { type Argv, type ExecOptions, registry, type RunContext } from "../../lib/target.ts";
 
@@ -24,7 +25,7 @@ export interface RecipeRun {
 export async function runRecipe(
   name: string,
   paths: Readonly<Record<string, string | readonly string[]>> = {},
-  options: { readonly env?: Record<string, string | undefined>; readonly secrets?: Readonly<Record<string, string>>; readonly signal?: AbortSignal; /** Fills the directory of the imagefile. */ readonly prepare?: (project: string) => void } = {},
+  options: { readonly env?: Record<string, string | undefined>; readonly secrets?: Readonly<Record<string, string>>; readonly lineage?: Lineage; readonly signal?: AbortSignal; /** Fills the directory of the imagefile. */ readonly prepare?: (project: string) => void } = {},
 ): Promise<RecipeRun> {
   const registered = registry().targets.findLast((one) => one.declaration.name === name);
   if (registered?.recipe === undefined) throw new Error(`no recipe for ${name}`);
@@ -61,6 +62,7 @@ export async function runRecipe(
     tmp: join(directory, "tmp"),
     project: join(directory, "project"),
     epoch: 1_700_000_000,
+    lineage: () => options.lineage ?? { made: [], unknown: [], fileOf: async () => undefined },
     signal,
     exec: (argv: Argv, execOptions: ExecOptions) => run(argv, { cwd: join(directory, "tmp"), env, logFd, signal }, execOptions),
     $: () => Promise.reject(new Error("no shell in tests of recipes")),

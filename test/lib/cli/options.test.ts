@@ -11,7 +11,7 @@ import { commands, type Options, optionNames, parseOptions, unknownCommand } fro
 const defaults: Omit<Options, "given"> = {
   command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false, audit: false,
   directory: undefined, imagefile: undefined, json: false, reporter: undefined, color: "auto", quiet: false, verbose: false,
-  installTools: false, exitCode: false, format: "mermaid", dashboard: false, schedule: "17 3 * * 1", olderThan: undefined, rebuild: false, deep: false, clean: { store: false, artifacts: false },
+  installTools: false, exitCode: false, format: "mermaid", dashboard: false, schedule: "17 3 * * 1", olderThan: undefined, rebuild: false, deep: false, key: undefined, clean: { store: false, artifacts: false },
 };
 
 const accepted: readonly (readonly [string, Partial<Options>])[] = [

@@ -47,7 +47,10 @@ test("the declaration waits for the tests, and depends on place and publisher", 
   publish("declared", { artifacts: [image], to: directory("out"), tests: [boot] });
   const { declaration } = registry().targets.findLast((one) => one.declaration.name === "publish:declared")!;
   assert.deepEqual(Object.values(declaration.inputs).map((input) => input.type === "artifact" && input.target), ["iso:kali-2026.3", "test:boot"]);
-  assert.deepEqual(declaration.params, { names: ["iso-kali-2026.3.iso"], targets: ["iso:kali-2026.3"], publisher: "directory", options: { path: "out" } });
+  assert.deepEqual(declaration.params, {
+    names: ["iso-kali-2026.3.iso"], of: [{ target: "iso:kali-2026.3", output: "out", type: "thing" }],
+    tests: [{ target: "test:boot" }], sboms: [], publisher: "directory", options: { path: "out" },
+  });
   assert.deepEqual(declaration.resources.locks, ['place directory {"path":"out"}']);
   assert.match(declaration.module ?? "", /plugins\/publish\/directory\.ts$/);
 });
@@ -65,7 +68,7 @@ test("artifacts arrive under their names, and the receipt says so without a time
   const first = await runRecipe("publish:both", paths);
   const second = await runRecipe("publish:both", paths);
   try {
-    assert.deepEqual(readdirSync(place).sort(), ["SHA256SUMS", "disk-debian.tar.gz", "iso-kali-2026.3.iso"]);
+    assert.deepEqual(readdirSync(place).sort(), ["SHA256SUMS", "attestations", "disk-debian.tar.gz", "iso-kali-2026.3.iso", "manifest.json"]);
     const receipt = readFileSync(first.outputs["out"]!, "utf8");
     assert.deepEqual(JSON.parse(receipt), {
       publisher: "directory",

@@ -1,0 +1,77 @@
+/**
+ * Takes the files that tell what is in an image out of it, as data: nothing of the image runs, and no link in it leads
+ * elsewhere. One function a form: a tar of a root file system, a disk with ext4.
+ * @module
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ImgtaskError, type RunContext } from "../../lib/mod.ts";
+import type { ImageFiles } from "./inventory.ts";
+
+type Context = Pick<RunContext, "exec" | "tmp">;
+
+/** Directories and files of an image that are wanted, without a leading slash. */
+const wanted = /^(?:etc\/os-release|usr\/lib\/os-release|var\/lib\/dpkg\/status|usr\/share\/doc\/[^/]+(?:\/copyright)?)$/;
+
+/** Content of a file below a root, symbolic links followed within it; `undefined` when there is none. */
+function contentOf(root: string, path: string): string | undefined {
+  try {
+    const full = realpathSync(join(root, path));
+    return full.startsWith(`${realpathSync(root)}/`) ? readFileSync(full, "utf8") : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What was taken out below a root. @throws {ImgtaskError} IMG3582 without a database of packages */
+function filesBelow(root: string, kernels: readonly string[], target: string): ImageFiles {
+  const status = contentOf(root, "var/lib/dpkg/status");
+  if (status === undefined || !/^Package: /m.test(status)) {
+    throw new ImgtaskError("IMG3582", `No database of packages that can be read in "${target}"`, {
+      expected: "dpkg's, var/lib/dpkg/status, with packages in it",
+      found: status === undefined ? "no such file" : "no package in it",
+      hint: "Databases of RPM are not read yet",
+    });
+  }
+  return {
+    osRelease: contentOf(root, "usr/lib/os-release") ?? contentOf(root, "etc/os-release") ?? "",
+    status,
+    kernels: kernels.filter((name) => /^vmlinuz-./.test(name)),
+    copyright: (name) => contentOf(root, `usr/share/doc/${name}/copyright`),
+  };
+}
+
+/** Of a root file system as a tar, as `rootfs()` makes it. */
+export async function readRootfs(tar: string, target: string, { exec, tmp }: Context): Promise<ImageFiles> {
+  const list = join(tmp, "list"), chosen = join(tmp, "chosen"), root = join(tmp, "image");
+  await exec(["tar", "--list", "--quoting-style=literal", "--file", tar], { stdout: { file: list } });
+  const names = readFileSync(list, "utf8").split("\n");
+  writeFileSync(chosen, names.filter((name) => wanted.test(name.replace(/^\.\//, ""))).map((name) => `${name}\0`).join(""));
+  mkdirSync(root);
+  await exec(["tar", "--extract", "--no-same-owner", "--no-same-permissions", "--delay-directory-restore", "--no-recursion", "--file", tar, "--directory", root, "--null", "--verbatim-files-from", "--no-wildcards", "--files-from", chosen]);
+  return filesBelow(root, names.map((name) => /^(?:\.\/)?boot\/([^/]+)$/.exec(name)?.[1] ?? ""), target);
+}
+
+/** Of a disk as `disk()` makes it: its largest ext4 partition. */
+export async function readDisk(disk: string, format: string, target: string, { exec, tmp }: Context): Promise<ImageFiles> {
+  const raw = format === "raw" ? disk : join(tmp, "disk.raw");
+  if (raw !== disk) await exec(["qemu-img", "convert", "-f", format, "-O", "raw", disk, raw]);
+  const { stdout } = await exec(["sfdisk", "--json", raw], { stdout: "capture" });
+  const { partitiontable: table } = JSON.parse(stdout) as { partitiontable: { sectorsize?: number; partitions?: readonly { start: number; size: number }[] } };
+  const largest = [...(table.partitions ?? [])].sort((a, b) => b.size - a.size)[0];
+  if (largest === undefined) throw new ImgtaskError("IMG3582", `No partition in "${target}"`, { expected: "a partition table, as disk() makes it", found: "none" });
+  const device = `${raw}?offset=${largest.start * (table.sectorsize ?? 512)}`;
+  const root = join(tmp, "image"), boot = join(root, "boot");
+  for (const directory of ["etc", "usr/lib", "usr/share", "var/lib/dpkg", "boot"]) mkdirSync(join(root, directory), { recursive: true });
+  // Paths of imgtask's own, without blanks: debugfs has a command line, and this is a script for it.
+  const script = join(tmp, "debugfs");
+  const out = "image";
+  writeFileSync(script, [
+    `dump /usr/lib/os-release ${out}/usr/lib/os-release`, `dump /var/lib/dpkg/status ${out}/var/lib/dpkg/status`,
+    `rdump /usr/share/doc ${out}/usr/share`, "ls -p /boot",
+  ].map((line) => `${line}\n`).join(""));
+  const listing = await exec(["debugfs", "-f", script, device], { cwd: tmp, stdout: "capture", env: { DEBUGFS_PAGER: "cat" } });
+  if (!existsSync(boot) || readdirSync(root).length === 0) throw new ImgtaskError("IMG3582", `No file system that can be read in "${target}"`);
+  const kernels = listing.stdout.split("\n").map((line) => /^\/\d+\/\d+\/\d+\/\d+\/([^/]+)\/\d*\/$/.exec(line.trim())?.[1] ?? "");
+  return filesBelow(root, kernels, target);
+}
