@@ -15,5 +15,6 @@ export { publish, type Published, type PublishOptions } from "./publish/publish.
 export { minisign, type MinisignOptions, type Signer } from "./publish/sign.ts";
 export { rootfs, type Rootfs, type RootfsOptions } from "./rootfs/rootfs.ts";
 export { sbom, type Sbom, type SbomOptions } from "./sbom/sbom.ts";
+export { seed, type Seed, type SeedOptions } from "./seed/seed.ts";
 export { test, type Test, type TestOptions } from "./test/test.ts";
 export { verify, type Verified, type VerifyOptions } from "./verify/verify.ts";
