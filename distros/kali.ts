@@ -3,7 +3,7 @@
  * Knows nothing of how any of it is fetched, checked or built. Root file systems are not built of it yet.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { defineDistro, type Distro, type ImageMedia, type Keyring, type PackageSet, packageSet } from "../lib/mod.ts";
 import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Kali is released continuously; its images come out four times a year. */
@@ -53,13 +53,14 @@ const keys: Keyring = {
  * const trusted = verify("kali", { media, trust: kali.keys });
  * ```
  */
-export const kali: Distro<"kali", KaliRelease, KaliArch, KaliInstaller> = defineDistro({
+export const kali: Distro<"kali", KaliRelease, KaliArch, KaliInstaller> & { readonly packages: { /** For `packages` of a machine: the large set of tools. */ readonly large: PackageSet } } = defineDistro({
   name: "kali",
   title: "Kali Linux",
   releases: { rolling: { version: "rolling" } },
   architectures,
   editions: ["installer", "netinst"],
   keys,
+  packages: { large: packageSet("kali large", { apt: ["kali-linux-large", "metasploit-framework"] }) },
   installer({ release, arch, edition = "installer", version, sha256 }) {
     return imageOnMirrors({
       distro: "kali",

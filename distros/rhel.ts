@@ -4,7 +4,7 @@
  * Knows nothing of how any of it is fetched or checked. No root file systems can be built of it yet.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type ImageSource, type Keyring, type Secret } from "../lib/mod.ts";
+import { defineDistro, type Distro, type ImageMedia, type ImageSource, type Keyring, type Secret, type PackageSet, packageSet } from "../lib/mod.ts";
 import { anaconda, architectures, type EnterpriseArch, type EnterpriseRelease } from "./shared/enterprise-linux.ts";
 
 /** Which image: `boot` installs from the network, `dvd` from the medium. */
@@ -60,13 +60,14 @@ function sourceOf(origin: RhelOrigin): ImageSource {
  * const trusted = verify("rhel", { media: download("rhel", image), trust: rhel.keys });
  * ```
  */
-export const rhel: Distro<"rhel", EnterpriseRelease, EnterpriseArch, RhelInstaller> = defineDistro({
+export const rhel: Distro<"rhel", EnterpriseRelease, EnterpriseArch, RhelInstaller> & { readonly packages: { /** For `packages` of a machine: a firewall and the subscription. */ readonly server: PackageSet } } = defineDistro({
   name: "rhel",
   title: "Red Hat Enterprise Linux",
   releases: { "9": { version: "9" }, "10": { version: "10" } },
   architectures,
   editions: ["boot", "dvd"],
   keys,
+  packages: { server: packageSet("rhel server", { dnf: ["firewalld", "subscription-manager"] }) },
   installer({ release, arch, edition = "boot", sha256, from }) {
     return {
       kind: "iso",

@@ -3,7 +3,7 @@
  * Knows nothing of how any of it is fetched, checked or built. Root file systems are not built of it yet.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { defineDistro, type Distro, type ImageMedia, type Keyring, type PackageSet, packageSet } from "../lib/mod.ts";
 import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Supported LTS releases, oldest first. */
@@ -57,13 +57,14 @@ function place(release: string, arch: UbuntuArch): { readonly mirrors: readonly 
  * const trusted = verify("ubuntu", { media, trust: ubuntu.keys });
  * ```
  */
-export const ubuntu: Distro<"ubuntu", UbuntuRelease, UbuntuArch, UbuntuInstaller> = defineDistro({
+export const ubuntu: Distro<"ubuntu", UbuntuRelease, UbuntuArch, UbuntuInstaller> & { readonly packages: { /** For `packages` of a machine: a firewall and snaps. */ readonly server: PackageSet } } = defineDistro({
   name: "ubuntu",
   title: "Ubuntu",
   releases: { "22.04": { version: "22.04" }, "24.04": { version: "24.04" }, "26.04": { version: "26.04" } },
   architectures,
   editions: ["live-server"],
   keys,
+  packages: { server: packageSet("ubuntu server", { apt: ["ufw", "snapd"] }) },
   installer({ release, arch, edition = "live-server", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "ubuntu",

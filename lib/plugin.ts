@@ -5,6 +5,7 @@
  */
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Machine } from "./machine.ts";
+import type { PackageSet } from "./machine/package-set.ts";
 import type { AptArchive, Keyring, Media } from "./media.ts";
 import type { Secrets } from "./secret.ts";
 import type { RunContext, Untracked } from "./target.ts";
@@ -74,6 +75,8 @@ export interface Distro<Name extends string = string, R extends string = string,
   readonly editions: readonly string[];
   /** Keys that sign its media, and its archive where it has one. */
   readonly keys: Keyring;
+  /** Sets of packages that only it has. @default none */
+  readonly packages?: Readonly<Record<string, PackageSet>>;
   /** Installer media. */
   readonly installer: I;
 }

@@ -8,6 +8,7 @@ export { dirs, type DirectoryListOptions, type Dirs, type DirsFunction, type Dir
 export { convert, type Converted, type ConvertOptions, type DiskImage } from "./disk/convert.ts";
 export { disk, type Disk, type DiskOptions } from "./disk/disk.ts";
 export { download, type Download } from "./download/download.ts";
+export { packageSets } from "./machine/package-sets.ts";
 export { iso, type Iso, type IsoOptions } from "./iso/iso.ts";
 export { keypair, type Keypair, type KeypairOptions } from "./keypair/keypair.ts";
 export { directory } from "./publish/directory.ts";
