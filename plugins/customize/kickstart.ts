@@ -146,6 +146,9 @@ function refuseOthers({ apparmor, repositories, storage: how }: InstalledMachine
   if (apparmor !== undefined) cannot(format, "apparmor", "no AppArmor: the systems installed this way come with SELinux", apparmor);
   const other = repositories.find(({ type }) => type !== "dnf");
   if (other !== undefined) cannot(format, `repositories "${other.name}"`, `repositories of type "dnf"`, other.type);
+  // pykickstart's grammar of Red Hat's own releases refuses it, Fedora's takes it.
+  const btrfs = [...(how?.partitions ?? []), ...(how?.lvm?.volumes ?? [])].find(({ type }) => type === "btrfs");
+  if (btrfs !== undefined) cannot(format, "storage", `"ext4" or "xfs", which every system installed this way has`, btrfs.type);
   const bootless = how?.lvm?.volumes.find(({ mount }) => mount === "/boot");
   if (bootless !== undefined) cannot(format, "storage.lvm.volumes", "/boot on a partition", bootless.mount);
 }

@@ -44,7 +44,7 @@ export const division = {
   disk: "/dev/vdx",
   firmware: "uefi",
   partitions: [{ mount: "/boot", size: "1G", type: "xfs" }, { mount: "swap", size: "512M" }],
-  lvm: { group: "vgfull", volumes: [{ name: "rootlv", mount: "/", size: "20G", type: "btrfs" }, { name: "varlv", mount: "/var/lib/x", size: "rest" }] },
+  lvm: { group: "vgfull", volumes: [{ name: "rootlv", mount: "/", size: "20G", type: "ext4" }, { name: "varlv", mount: "/var/lib/x", size: "rest" }] },
 } as const;
 
 /** Makes the files that the machine names. */
