@@ -130,6 +130,9 @@ test("the installers' answers and Anaconda's words are the same text", (t) => {
 
 test("debconf stores the same text", (t) => {
   const database = join(directory, "debconf");
+  // Both databases are this test's own: a template that is left in the host's would stop all later questions of its name.
+  const config = join(directory, "debconf.conf");
+  writeFileSync(config, `Config: values\nTemplates: templates\n\nName: values\nDriver: File\nFilename: ${database}\n\nName: templates\nDriver: File\nFilename: ${database}.templates\n`);
   const texts = cases.filter(({ field, of }) => field === "fullName" && accepted(() => preseed(of, { release: "x", mirror: "http://h/x", payload: "/imgtask" })) !== undefined);
   // Each under a question of its own, so that one run of the real program reads them all.
   const lines = texts.map(({ of }, index) => {
@@ -137,7 +140,7 @@ test("debconf stores the same text", (t) => {
     assert.equal(line.length, 1);
     return line[0]!.replace("passwd/user-fullname", `passwd/text-${index}`);
   });
-  execFileSync("debconf-set-selections", { input: lines.map((line) => `${line}\n`).join(""), env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8", DEBCONF_DB_OVERRIDE: `File{filename:${database}}` } });
+  execFileSync("debconf-set-selections", { input: lines.map((line) => `${line}\n`).join(""), env: { ...process.env, DEBIAN_FRONTEND: "noninteractive", LC_ALL: "C.UTF-8", DEBCONF_SYSTEMRC: config } });
   const stored = new Map([...readFileSync(database, "utf8").matchAll(/^Name: passwd\/text-(\d+)\n(?:.*\n)*?Value: (.*)$/gm)].map(([, index, value]) => [Number(index), value]));
   for (const [index, { text }] of texts.entries()) assert.equal(stored.get(index), text);
   t.diagnostic(`${texts.length} texts`);
