@@ -41,16 +41,18 @@ function option(made: Made, name: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
+/** `media.json` of either kind, as far as it is told here. */
 interface MediaNote {
-  readonly id?: string;
-  readonly distro?: string;
-  readonly release?: string;
+  readonly id: string;
+  readonly distro: string;
+  readonly release: string;
+  readonly version?: string;
   readonly package?: { readonly name: string; readonly version: string; readonly sha256: string };
-  readonly sha256?: string;
-  readonly iso?: { readonly sha256?: string };
-  readonly files?: Readonly<Record<string, { readonly sha256?: string }>>;
-  readonly signature?: { readonly fingerprint?: string; readonly userId?: string; readonly signedAt?: string };
+  readonly files: Readonly<Record<string, { readonly sha256: string } | undefined>>;
+  readonly list?: { readonly file: string; readonly sha256: string };
+  readonly signature?: { readonly fingerprint: string; readonly userId: string; readonly signedAt?: string };
   readonly date?: string;
+  readonly pinned?: boolean;
 }
 
 async function mediaNote(made: Made, lineage: Lineage): Promise<MediaNote | undefined> {
@@ -83,10 +85,9 @@ export async function systemOf(results: readonly Made[], lineage: Lineage): Prom
     }
     if (kind !== "verify") continue;
     const note = await mediaNote(made, lineage);
-    const id = option(made, "media.distro") ?? note?.distro ?? note?.id?.split("-")[0];
-    if (id === undefined) continue;
+    if (note === undefined) continue;
     const kernel = await lineage.fileOf(made.outputs["out"]!.digest, "linux");
-    return { os: { id, version: note?.release ?? option(made, "media.release") ?? null, title: note?.id ?? null }, kernel: (kernel === undefined ? undefined : kernelRelease(kernel)) ?? null };
+    return { os: { id: note.distro, version: note.version ?? note.release, title: note.id }, kernel: (kernel === undefined ? undefined : kernelRelease(kernel)) ?? null };
   }
   return { os: null, kernel: null };
 }
@@ -94,15 +95,17 @@ export async function systemOf(results: readonly Made[], lineage: Lineage): Prom
 async function mediaDependency(made: Made, lineage: Lineage): Promise<readonly Dependency[]> {
   const note = await mediaNote(made, lineage);
   if (note === undefined) return [];
-  const sha256 = note.package?.sha256 ?? note.iso?.sha256 ?? note.sha256 ?? note.files?.["media.iso"]?.sha256;
+  const sha256 = note.package?.sha256 ?? note.files["media.iso"]?.sha256;
   const { fingerprint, userId, signedAt } = note.signature ?? {};
   const annotations = {
     target: made.target,
     ...(note.package === undefined ? {} : { package: note.package.name, version: note.package.version }),
+    ...(note.list === undefined ? {} : { list: note.list.file, listSha256: note.list.sha256 }),
     ...(fingerprint === undefined ? {} : { signedBy: fingerprint }), ...(userId === undefined ? {} : { signer: userId }),
     ...(signedAt === undefined ? {} : { signedAt }), ...(note.date === undefined ? {} : { listDate: note.date }),
+    ...(note.pinned === undefined ? {} : { pinned: note.pinned }),
   };
-  return [{ name: note.id ?? made.target, digest: sha256 === undefined ? { sha256: made.outputs["out"]!.digest } : { sha256 }, annotations }];
+  return [{ name: note.id, digest: sha256 === undefined ? { imgtaskTreeSha256: made.outputs["out"]!.digest } : { sha256 }, annotations }];
 }
 
 function rootfsDependency(made: Made): readonly Dependency[] {

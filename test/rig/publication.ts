@@ -39,7 +39,7 @@ const media = target("verify:x", {
     kernel.write("6.1.0-9-amd64 (builder) #1\\0", 0x600, "latin1");
     writeFileSync(join(outputs.out, "linux"), kernel);
     writeFileSync(join(outputs.out, "media.json"), JSON.stringify({
-      id: "debian-bookworm-netboot-amd64", release: "bookworm", package: { name: "installer", version: "1", sha256: "${"ab".repeat(32)}", size: 3 },
+      kind: "package", id: "debian-bookworm-netboot-amd64", distro: "debian", release: "bookworm", arch: "x86_64", files: {}, package: { name: "installer", version: "1", sha256: "${"ab".repeat(32)}", size: 3 },
       signature: { fingerprint: "${"A1".repeat(20)}", userId: "Archive <a@example.org>", signedAt: "2026-01-01T00:00:00.000Z" }, date: "2026-01-02T00:00:00.000Z",
     }));
   },

@@ -145,3 +145,28 @@ test("licences: Debian's names become SPDX's, others references with their text;
   assert.equal(parseSystem(`NAME='X y'\nID=arch\n# VERSION_ID=1\nPRETTY_NAME="A \\"b\\" \\$c"\n`).title, `A "b" $c`);
 });
 
+
+test("a disk is read through its largest partition, qcow2 or raw", { timeout: 120_000 }, async (t) => {
+  const base = scratch(t), raw = join(base, "disk.raw"), files = join(base, "files"), part = join(base, "part");
+  for (const [path, content] of Object.entries({
+    "usr/lib/os-release": "ID=debian\nVERSION_ID=12\n", "boot/vmlinuz-6.1.0-9-amd64": "k", "boot/grub/grub.cfg": "", "var/lib/dpkg/status": status("a") + status("b"),
+    "usr/share/doc/a/copyright": "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Expat\n",
+  })) {
+    mkdirSync(dirname(join(files, path)), { recursive: true });
+    writeFileSync(join(files, path), content);
+  }
+  symlinkSync("a", join(files, "usr/share/doc/b"));
+  execFileSync("truncate", ["-s", "40M", raw]);
+  execFileSync("sfdisk", ["--quiet", raw], { input: "label: gpt\nstart=2048, size=4096\nstart=8192, size=65536\n" });
+  execFileSync("mke2fs", ["-q", "-t", "ext4", "-d", files, part, "32M"], { stdio: "ignore" });
+  execFileSync("dd", [`if=${part}`, `of=${raw}`, "bs=4096", "seek=1024", "conv=notrunc,sparse"], { stdio: "ignore" });
+  execFileSync("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", raw, join(base, "disk.qcow2")]);
+  for (const format of ["raw", "qcow2"]) {
+    const disk = target(`disk:${format}`, { outputs: { out: output("file", "disk", { path: `artifacts/disk/x.${format}` }) }, run: () => {} });
+    sbom(format, { from: disk });
+    const ran = await runRecipe(`sbom:${format}`, { "inputs.image": join(base, `disk.${format}`) });
+    const summary = JSON.parse(readFileSync(ran.outputs["out"]!, "utf8"));
+    ran.dispose();
+    assert.deepEqual([summary.packages, summary.licensed, summary.kernels, summary.system.id], [2, 2, ["6.1.0-9-amd64"], "debian"], format);
+  }
+});
