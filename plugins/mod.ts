@@ -7,6 +7,7 @@ export { customize, type Customized, type CustomizeOptions } from "./customize/c
 export { dirs, type DirectoryListOptions, type Dirs, type DirsFunction, type DirsOptions } from "./dirs/dirs.ts";
 export { convert, type Converted, type ConvertOptions, type DiskImage } from "./disk/convert.ts";
 export { disk, type Disk, type DiskOptions } from "./disk/disk.ts";
+export { resize, type Resized, type ResizeOptions } from "./disk/resize.ts";
 export { download, type Download } from "./download/download.ts";
 export { packageSets } from "./machine/package-sets.ts";
 export { iso, type Iso, type IsoOptions } from "./iso/iso.ts";
