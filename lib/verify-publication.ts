@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { createReadStream, existsSync, lstatSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync, lstatSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { type Attested, checkAttestations } from "./attestation.ts";
 import { parseChecksums } from "./checksums.ts";
@@ -179,7 +179,8 @@ function checkDocuments(inspection: Inspection, entry: PublishedArtifact, keys: 
 
 /** Checks one file. It is proven when every finding is `ok`. */
 export async function verifyPublished(path: string, keys: readonly PublicKey[]): Promise<readonly Finding[]> {
-  const file = resolve(path), place = placeOf(file);
+  // A link to the latest build is looked at where it leads.
+  const file = realpathSync(resolve(path)), place = placeOf(file);
   const name = relative(place, file).split("\\").join("/");
   const inspection = new Inspection(place, keys);
   const { size, sha256, prehash } = await digestsOf(file);

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, createPublicKey, verify } from "node:crypto";
-import { cpSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
@@ -282,6 +282,11 @@ test("untouched files are proven; so are their copies without the other's files"
   for (const file of [made.disk, made.iso]) assert.deepEqual((await findings(undefined, file)).filter(({ outcome }) => outcome !== "ok"), []);
   const alone = await findings((place) => ["iso-x.iso", "iso-x.iso.minisig", "attestations/iso-x.iso.intoto.jsonl"].forEach((name) => rmSync(join(place, name))));
   assert.deepEqual(alone.filter(({ outcome }) => outcome !== "ok"), []);
+  const linked = await findings((place) => {
+    mkdirSync(join(place, "latest"));
+    symlinkSync("../disk-x.qcow2", join(place, "latest/disk.qcow2"));
+  }, "latest/disk.qcow2");
+  assert.deepEqual(linked.filter(({ outcome }) => outcome !== "ok"), [], "by a link to the latest build");
   // Nothing but the list is written anew: what follows is refused for what was done to it.
   assert.deepEqual((await findings((place) => relist(place, made.key))).filter(({ outcome }) => outcome !== "ok"), []);
   assert.deepEqual((await findings((place) => {
