@@ -115,7 +115,8 @@ function mirror({ mirror: address, release }: PreseedContext): Answer[] {
 }
 
 function accounts({ users }: InstalledMachine): Answer[] {
-  const locked = (question: string): Answer => ({ question, type: "password", value: "!" });
+  // No hash of anything. Not "!": Debian 13 takes that for no answer, and asks.
+  const locked = (question: string): Answer => ({ question, type: "password", value: "*" });
   const first = users[0];
   return [
     // With "false" the installer would put the first user into the group sudo: root exists, but nobody can log in.
