@@ -26,12 +26,16 @@ const initrds = ["/install/initrd.gz", "/preseed.cpio"] as const;
  * The kernel's command line. What stands behind `---` the installer also gives to the system it installs. The last
  * console becomes `/dev/console`, where the installer speaks; kernel messages go to all of them.
  */
-export function kernelArguments({ arch, console }: Pick<BootMenu, "arch" | "console">): readonly string[] {
-  const consoles = [
+export function kernelArguments(menu: Pick<BootMenu, "arch" | "console">): readonly string[] {
+  return ["auto=true", "priority=critical", "---", ...consoleArguments(menu)];
+}
+
+/** The part of them that names consoles. */
+export function consoleArguments({ arch, console }: Pick<BootMenu, "arch" | "console">): readonly string[] {
+  return [
     ...(console === "serial" ? [] : ["console=tty0"]),
     ...(console === "vga" ? [] : [`console=${arch.console}`]),
   ];
-  return ["auto=true", "priority=critical", "---", ...consoles];
 }
 
 /** `isolinux.cfg`. */
