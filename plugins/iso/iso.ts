@@ -5,7 +5,6 @@
  */
 import { join } from "node:path";
 import {
-  type Arch,
   ExitCode,
   ImgtaskError,
   output,

@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -43,7 +43,8 @@ function records(image: string): string {
   const report = (...args: string[]): string => execFileSync("xorriso", ["-indev", image, ...args], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   const torito = report("-report_el_torito", "plain").replaceAll(/\s+\d+\s+\d+$/gm, "");
   const area = report("-report_system_area", "plain").split("\n").map((line) => line.replace(/^((?:MBR|GPT|APM|System area|Partition)[^:]*:).*$/, (all, head: string) => (/type GUID|summary|partition name|MBR partition|options/i.test(head) ? all.replace(/\s+\d+\s+\d+$/, "") : head)));
-  return torito + area.filter((line) => !/^(GPT|APM) .*gap|isohybrid.*at |^PVD/.test(line)).join("\n");
+  // The space that xorriso puts behind an image is a partition where it is large enough.
+  return torito + area.filter((line) => !/^ISO image size|^GPT partition (flags|name|GUID)|^GPT partname|^GPT start|^GPT type GUID +: +3 |^PVD/.test(line)).join("\n");
 }
 
 for (const shape of Object.keys(shapes) as Shape[]) {
@@ -85,8 +86,7 @@ for (const shape of Object.keys(shapes) as Shape[]) {
       for (const [was, is] of menus) {
         execFileSync("grub-script-check", [], { input: is });
         assert.match(is, /\nset default=imgtask\nset timeout_style=menu\nset timeout=1\n$/);
-        assert.ok(is.indexOf("--id imgtask") < is.indexOf("menuentry", is.indexOf("--id imgtask")) || menus.length > 0);
-        const titles = (text: string): readonly string[] => [...text.matchAll(/^\s*(?:menuentry|submenu)\s.*$/gm)].map(([line]) => line);
+        const titles = (text: string): readonly string[] => [...text.matchAll(/^[ \t]*(?:menuentry|submenu)\s.*$/gm)].map(([line]) => line);
         assert.deepEqual(titles(is).slice(1), titles(was));
         assert.match(titles(is)[0]!, /--id imgtask \{$/);
       }
@@ -125,7 +125,10 @@ for (const shape of Object.keys(shapes) as Shape[]) {
     it("is the same in another directory and on another day", async () => {
       const other = mkdtempSync(join(tmpdir(), "imgtask-layout-other-place-"));
       after(() => rmSync(other, { recursive: true, force: true }));
-      const again = await remasterIn(other, { image: vendor, tree, out: join(other, "again.iso") }, ["faketime", "2031-02-03 04:05:06"]);
+      const again = await remasterIn(other, { image: vendor, tree, out: join(other, "again.iso") }, [
+        // It would change the times of files as well.
+        "env", "NO_FAKE_STAT=1", "faketime", "2031-02-03 04:05:06",
+      ]);
       assert.equal(digestOf(again), digestOf(image));
     });
 
@@ -144,7 +147,6 @@ for (const shape of Object.keys(shapes) as Shape[]) {
     if (shape === "debian" || shape === "ubuntu") {
       const start = shape === "debian" ? { firmware: "bios", as: "cd" } as const : { firmware: "uefi", as: "stick" } as const;
       it(`starts by ${start.firmware.toUpperCase()} as a ${start.as}, and the installer finds the answers`, { timeout: 600_000 }, async () => {
-        assert.ok(existsSync(image));
         await startFrom(image, start, work, expected(shape, tree));
       });
     }
