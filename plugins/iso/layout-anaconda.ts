@@ -3,7 +3,7 @@
  * served by ISOLINUX (RHEL 9 and before) or GRUB; UEFI by GRUB with a menu of its own on the EFI system partition.
  * @module
  */
-import type { Layout } from "./layout.ts";
+import type { Layout } from "./layout-type.ts";
 
 export const anaconda: Layout = {
   name: "anaconda",

@@ -3,7 +3,7 @@
  * partition behind the files; `md5sum.txt`.
  * @module
  */
-import type { Layout } from "./layout.ts";
+import type { Layout } from "./layout-type.ts";
 
 export const casper: Layout = {
   name: "casper",

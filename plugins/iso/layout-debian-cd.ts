@@ -3,7 +3,7 @@
  * image only leads to the menu on the medium; `md5sum.txt`.
  * @module
  */
-import type { Layout } from "./layout.ts";
+import type { Layout } from "./layout-type.ts";
 
 export const debianCd: Layout = {
   name: "debian-cd",

@@ -149,7 +149,7 @@ test("a machine without anything still gives a payload whose tar files can be re
 test("what cannot be expressed is refused when it is declared", () => {
   const before = registry().targets.length;
   assert.throws(() => customize("no", { media: verified("v1"), machine: machine({ hostname: "x", locale: "de_DE" }) }), { code: "IMG2312" });
-  const strange = { ...media, answers: "kickstart" } as unknown as PackageMedia;
+  const strange = { ...media, answers: "by hand" } as unknown as PackageMedia;
   assert.throws(() => customize("no", { media: verified("v2", strange), machine: lab }), { code: "IMG2311" });
   assert.equal(registry().targets.slice(before).some(({ declaration }) => declaration.name === "customize:no"), false);
 });
