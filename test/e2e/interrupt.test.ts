@@ -4,101 +4,55 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
-import { test, type TestContext } from "node:test";
+import { existsSync } from "node:fs";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Layers, stack } from "../rig/layers.ts";
 import { note, preamble, processesWith, TestProject } from "../rig/project.ts";
 
-const layers = 3, width = 2;
+const points = 6;
 
-/** Layers of targets; each waits a little in a real child with a child of its own, then writes what is known. */
-const imagefile = `${preamble}let before = [];
-const all = [];
-for (let layer = 0; layer < ${layers}; layer++) {
-  const now = [];
-  for (let i = 0; i < ${width}; i++) {
-    const made = target(\`make:\${layer}-\${i}\`, {
-      inputs: { before, seed: source("seed") }, params: { layer, i }, env: ["MARK"], outputs: { out: output(i === 1 ? "tree" : "file", "x", { path: \`artifacts/\${layer}-\${i}\` }) },
-      async run({ target, params, inputs, outputs, exec }) {
-        ${note}
-        const file = params.i === 1 ? outputs.out + "/f" : outputs.out;
-        if (params.i === 1) await exec(["mkdir", outputs.out]);
-        await exec(["sh", "-c", 'sleep 30 & part=$!; sleep 0.02; printf "%s-%s-" "$2" "$3" >"$1"; sleep 0.02; cat "$4" >>"$1"; kill $part', "sh", file, String(params.layer), String(params.i), inputs.seed]);
-        writeFileSync(file, readFileSync(file, "utf8") + inputs.before.length);
-      },
-    });
-    now.push(made);
-  }
-  before = now;
-  all.push(...now);
-}
-export default group("all", all);
-`;
-
-function project(t: TestContext): { readonly made: TestProject; readonly env: Record<string, string>; readonly check: () => Promise<readonly string[]> } {
-  const made = new TestProject({ "imagefile.ts": imagefile, seed: "seed-0-" });
-  t.after(() => made.eject());
-  const env = { MARK: `mark-${Math.random()}` };
-  const check = async (): Promise<readonly string[]> => {
-    const { code, stderr } = await made.start(["run"], { env }).finished;
-    assert.equal(code, 0, stderr);
-    assert.doesNotMatch(stderr, /warning|damaged|could not be read/i);
-    const seed = made.read("seed");
-    for (let layer = 0; layer < layers; layer++) {
-      for (let i = 0; i < width; i++) {
-        assert.equal(made.read(`artifacts/${layer}-${i}${i === 1 ? "/f" : ""}`), `${layer}-${i}-${seed}${layer === 0 ? 0 : width}`);
+for (const [signal, exit] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  test(`${signal} at ${points} moments over a build`, { timeout: 170_000 }, async (t) => {
+    const layers = new Layers();
+    t.after(() => layers.dispose());
+    layers.begin();
+    await layers.recovers("first");
+    // How long a whole build takes here and now.
+    layers.begin();
+    const began = Date.now();
+    await layers.recovers("timing");
+    const whole = Date.now() - began;
+    let hit = 0, kept = 0;
+    for (let point = 0; point < points; point++) {
+      layers.begin();
+      const { child, finished } = layers.project.start(["run", "-j2"], { env: { MARK: layers.mark } });
+      await sleep(((point + Math.random()) / points) * whole);
+      child.kill(signal);
+      const { code, signal: killed, stderr } = await finished;
+      await layers.noneLeft();
+      if (killed !== null || code !== 0) {
+        hit++;
+        // Before its handlers stand, node itself ends at once.
+        assert.ok(code === exit || killed === signal, `${code} ${stderr}`);
+        assert.doesNotMatch(stderr, stack);
+        assert.equal(existsSync(layers.project.path(".imgtask/lock")) && killed === null, false, "the lock's note is gone");
       }
+      const recorded = layers.recorded(), ran = layers.project.ran();
+      for (const name of recorded) assert.ok(ran.includes(name));
+      // Half of the times the next run finds the same inputs, half of the times others.
+      if (point % 2 === 1) layers.reseed();
+      for (const name of await layers.recovers(`${signal} ${point}`)) assert.ok(point % 2 === 1 || !recorded.includes(name), `${name} was finished and is not run again`);
+      kept += recorded.length;
     }
-    assert.deepEqual(readdirSync(made.path(".imgtask/tmp")), [], "no leftovers");
-    assert.deepEqual(readdirSync(made.path("artifacts")).filter((name) => name.startsWith(".")), []);
-    return made.ran();
-  };
-  return { made, env, check };
+    t.diagnostic(`${hit} of ${points} hit the build; ${kept} finished targets kept, 0 repairs, 0 wrong results`);
+    assert.ok(hit >= points / 2);
+  });
 }
 
 async function noneLeft(mark: string): Promise<void> {
   for (let i = 0; i < 40 && processesWith(mark).length > 0; i++) await sleep(50);
   assert.deepEqual(processesWith(mark), []);
-}
-
-const points = { SIGKILL: 18, SIGINT: 6, SIGTERM: 6 } as const;
-
-for (const [signal, count] of Object.entries(points) as [keyof typeof points, number][]) {
-  test(`${signal} at ${count} moments over a build`, { timeout: 170_000 }, async (t) => {
-    const { made, env, check } = project(t);
-    await check();
-    // How long a whole build takes here and now.
-    made.write("seed", "seed-length-");
-    const began = Date.now();
-    await check();
-    const whole = Date.now() - began;
-    let hit = 0;
-    for (let point = 0; point < count; point++) {
-      made.write("seed", `seed-${signal}-${point}-`);
-      const { child, finished } = made.start(["run"], { env });
-      await sleep(((point + Math.random()) / count) * whole);
-      child.kill(signal);
-      const { code, signal: killed, stderr } = await finished;
-      await noneLeft(env["MARK"]!);
-      if (killed !== null || code !== 0) hit++;
-      if (signal !== "SIGKILL" && code !== 0) {
-        // Before its handlers stand, node itself ends at once.
-        assert.ok(code === (signal === "SIGINT" ? 130 : 143) || killed === signal, `${code} ${stderr}`);
-        assert.doesNotMatch(stderr, /^ {4}at /m);
-        assert.equal(existsSync(made.path(".imgtask/lock")) && killed === null, false, "the lock's note is gone");
-      }
-      const done = made.ran();
-      const recorded = stderr.split("\n").filter((line) => /\] done/.test(line)).map((line) => /\[(\S+)\]/.exec(line)![1]!);
-      for (const name of recorded) assert.ok(done.includes(name));
-      // Half of the times the next run finds the same inputs, half of the times others.
-      if (point % 2 === 1) {
-        made.write("seed", `seed-again-${signal}-${point}-`);
-        await check();
-      } else for (const name of await check()) assert.equal(recorded.includes(name), false, `${name} was finished and is not run again`);
-    }
-    t.diagnostic(`${hit} of ${count} hit the build; 0 repairs, 0 wrong results`);
-    assert.ok(hit >= count / 2);
-  });
 }
 
 test("SIGINT ends a command that ignores it, and a recipe that never ends", { timeout: 60_000 }, async (t) => {

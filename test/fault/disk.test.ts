@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { callsIn, compileShim, faultEnvironment, spread } from "../rig/fault.ts";
 import type { Finished } from "../rig/project.ts";
-import { Layers, stack } from "./layers.ts";
+import { Layers, stack } from "../rig/layers.ts";
 
 const ENOSPC = 28, EIO = 5;
 const points = { full: 40, fullOnce: 20, broken: 40, reading: 24, sizes: 40, inodes: 20 } as const;

@@ -8,7 +8,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync,
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { note, preamble, TestProject } from "../rig/project.ts";
-import { stack } from "./layers.ts";
+import { stack } from "../rig/layers.ts";
 
 const rounds = 10;
 

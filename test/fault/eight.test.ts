@@ -8,7 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { preamble, processesWith, TestProject } from "../rig/project.ts";
-import { stack } from "./layers.ts";
+import { stack } from "../rig/layers.ts";
 
 const processes = 8, rounds = 50, stopped = 60_000;
 

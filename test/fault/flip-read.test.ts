@@ -14,7 +14,7 @@ import { readSnapshot } from "../../lib/snapshot.ts";
 import { openState, type State } from "../../lib/state.ts";
 import { filesBelow } from "../rig/fault.ts";
 import { randomFrom } from "../rig/random.ts";
-import { Layers } from "./layers.ts";
+import { Layers } from "../rig/layers.ts";
 
 const flips = { records: 600, cache: 400, snapshot: 400, store: 600 } as const;
 const cuts = 100;

@@ -14,7 +14,7 @@ import { Store } from "../../lib/store.ts";
 import { filesBelow, spread } from "../rig/fault.ts";
 import { randomFrom } from "../rig/random.ts";
 import { note, preamble, TestProject } from "../rig/project.ts";
-import { stack } from "./layers.ts";
+import { stack } from "../rig/layers.ts";
 
 const flips = 200, truncations = 100;
 

@@ -10,7 +10,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { callsIn, compileShim, Decoys, type Fault, faultEnvironment, spread } from "../rig/fault.ts";
 import { randomFrom } from "../rig/random.ts";
-import { Layers } from "./layers.ts";
+import { Layers } from "../rig/layers.ts";
 
 const counts = { calls: 200, torn: 30, processes: 75, clock: 40 } as const;
 

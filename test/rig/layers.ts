@@ -1,12 +1,12 @@
 /**
- * The project that the fault tests break: layers of targets with real children, files and trees, results that are known.
+ * The project that tests break and interrupt: layers of targets with real children, files and trees, results that are known.
  * @module
  */
 import assert from "node:assert/strict";
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Records } from "../../lib/record.ts";
-import { type Finished, note, preamble, processesWith, type RunOptions, TestProject } from "../rig/project.ts";
+import { type Finished, note, preamble, processesWith, type RunOptions, TestProject } from "./project.ts";
 
 const layers = 3, width = 2;
 
