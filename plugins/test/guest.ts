@@ -3,6 +3,7 @@
  * Pure: knows nothing of SSH or of the machine.
  * @module
  */
+import { checkOf, type Probe, shellQuote } from "./probe/probe.ts";
 import type { Pattern } from "./serial.ts";
 import { endOf, showPattern } from "./serial.ts";
 import type { Check } from "./report.ts";
@@ -42,15 +43,10 @@ export interface ExpectedCommand {
 
 /** All that is looked at inside. */
 export interface Questions {
-  readonly services: readonly string[];
+  readonly probes: readonly Probe[];
   readonly files: readonly ExpectedFile[];
   readonly directories: readonly ExpectedDirectories[];
   readonly commands: readonly ExpectedCommand[];
-}
-
-/** A word for a POSIX shell, whatever is in it. */
-export function shellQuote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 /** So many paths go to one `stat`: few processes, and a command line that every guest can take. */
@@ -77,11 +73,9 @@ export function script(questions: Questions, patience: number): string {
     `printf 'I %s %s\\n' "$($root id -u </dev/null)" "$(id -un)"`,
     `$root sh -s <<'IMGTASK_END_OF_PART'`,
     `LC_ALL=C; export LC_ALL`,
-    // A service may still be starting when sshd answers; it is judged when the boot is over.
-    ...(questions.services.length === 0 ? [] : [`timeout ${patience} systemctl is-system-running --wait </dev/null >/dev/null 2>&1`]),
-    ...questions.services.map((unit, index) =>
-      `printf 'S %s %s\\n' ${index} "$(systemctl show -p LoadState -p ActiveState -p SubState -p Result -- ${shellQuote(unit)} </dev/null 2>&1 | tr '\\n' ' ')"`
-    ),
+    // Services may still be starting when the door opens; they are judged when the boot is over.
+    ...(questions.probes.length === 0 ? [] : [`timeout ${patience} systemctl is-system-running --wait </dev/null >/dev/null 2>&1`]),
+    ...questions.probes.map(({ shell }, index) => `printf 'P %s %s\\n' ${index} "$( { ${shell}\n} </dev/null 2>/dev/null | head -c 1048576 | base64 | tr -d '\\n')"`),
     ...statLines(paths),
     ...questions.files.flatMap((file, index) =>
       file.contains === undefined ? [] : [`printf 'C %s %s\\n' ${index} "$(head -c 1048576 ${shellQuote(file.path)} </dev/null 2>/dev/null | base64 | tr -d '\\n')"`]
@@ -108,7 +102,8 @@ export interface Answers {
   readonly complete: boolean;
   readonly user: string;
   readonly root: boolean;
-  readonly services: ReadonlyMap<number, Readonly<Record<string, string>>>;
+  /** What probes printed, by their number. */
+  readonly probes: ReadonlyMap<number, string>;
   readonly stats: ReadonlyMap<string, Stat>;
   readonly contents: ReadonlyMap<number, string>;
   readonly commands: ReadonlyMap<number, { readonly exit: number; readonly stdout: string }>;
@@ -118,18 +113,18 @@ const types: Readonly<Record<number, string>> = { 0o4: "directory", 0o10: "file"
 
 /** Reads what the script printed. Lines of another shape (a login banner) are passed over. */
 export function readAnswers(text: string): Answers {
-  const services = new Map<number, Record<string, string>>();
+  const probes = new Map<number, string>();
   const stats = new Map<string, Stat>();
   const contents = new Map<number, string>();
   const commands = new Map<number, { exit: number; stdout: string }>();
   let complete = false, user = "", root = false;
   for (const line of text.split("\n")) {
-    const match = /^(?:(END)|I (\d+) (.*)|S (\d+) (.*)|F ([0-9a-f]+) (\d+) (\d+) (\S+) (\S+) (.*)|C (\d+) (\S*)|O (\d+) (\S*))$/.exec(line);
+    const match = /^(?:(END)|I (\d+) (.*)|P (\d+) (\S*)|F ([0-9a-f]+) (\d+) (\d+) (\S+) (\S+) (.*)|C (\d+) (\S*)|O (\d+) (\S*))$/.exec(line);
     if (match === null) continue;
     const group = (index: number): string => match[index] ?? "";
     if (match[1] !== undefined) complete = true;
     else if (match[2] !== undefined) [root, user] = [match[2] === "0", group(3)];
-    else if (match[4] !== undefined) services.set(Number(match[4]), Object.fromEntries(group(5).trim().split(" ").map((pair) => [pair.split("=")[0]!, pair.slice(pair.indexOf("=") + 1)])));
+    else if (match[4] !== undefined) probes.set(Number(match[4]), Buffer.from(group(5), "base64").toString("utf8"));
     else if (match[6] !== undefined) {
       const bits = Number.parseInt(match[6], 16);
       stats.set(group(11), { mode: bits & 0o7777, type: types[bits >> 12] ?? "unknown", owners: [group(9), group(7)], groups: [group(10), group(8)] });
@@ -140,7 +135,7 @@ export function readAnswers(text: string): Answers {
       commands.set(Number(match[14]), { exit: Number(output.slice(at + 1)), stdout: output.slice(0, at) });
     }
   }
-  return { complete, user, root, services, stats, contents, commands };
+  return { complete, user, root, probes, stats, contents, commands };
 }
 
 function octal(mode: number): string {
@@ -171,11 +166,7 @@ export function judge(questions: Questions, answers: Answers): readonly Check[] 
   const missing = answers.root ? "nothing there" : `nothing there that "${answers.user}" can see (it cannot become root)`;
   const check = (name: string, passed: boolean, expected: string, found: string): Check => passed ? { name, outcome: "passed" } : { name, outcome: "failed", code, expected, found };
   const checks: Check[] = [];
-  for (const [index, unit] of questions.services.entries()) {
-    const state = answers.services.get(index) ?? {};
-    const found = state["LoadState"] === "loaded" ? `${state["ActiveState"]} (${state["SubState"]}), result ${state["Result"] ?? "unknown"}` : `no such unit (${state["LoadState"] ?? "systemd does not answer"})`;
-    checks.push(check(`service "${unit}" is active`, state["ActiveState"] === "active", "active", found));
-  }
+  for (const [index, probe] of questions.probes.entries()) checks.push(checkOf(probe, answers.probes.get(index)));
   for (const [index, file] of questions.files.entries()) {
     const stat = answers.stats.get(file.path);
     checks.push(check(`file "${file.path}"`, stat !== undefined && fits(stat, file), wanted(file), stat === undefined ? missing : describe(stat)));

@@ -34,6 +34,8 @@ export interface Running {
   readonly console: Console;
   /** Milliseconds since 1970 of power-on. */
   readonly started: number;
+  /** Types into the serial console. */
+  readonly type: (text: string) => void;
   /** Port on 127.0.0.1 that leads to the guest's port 22. */
   readonly sshPort: number;
   /** Whether the emulator has ended, and why. */
@@ -172,6 +174,7 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
     const control = qmp;
     return {
       console: screen,
+      type: (text) => void serial.write(text),
       started,
       sshPort,
       ended: () => (ended === undefined ? undefined : control.stopped ?? ended),

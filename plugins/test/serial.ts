@@ -113,6 +113,16 @@ export class Console {
     }
   }
 
+  /** All that comes before a pattern, and the match; `undefined` when it does not come. */
+  async until(pattern: Exclude<Pattern, string>, deadline: number, signal: AbortSignal): Promise<{ readonly text: string; readonly match: RegExpExecArray } | undefined> {
+    const from = this.#cursor;
+    if ((await this.expect(pattern, deadline, signal)).outcome !== "seen") return undefined;
+    // When too much came, the beginning is gone, and what is left does not add up.
+    const text = this.#text.slice(Math.min(from, this.#cursor), this.#cursor);
+    const match = new RegExp(pattern.source, pattern.flags).exec(text);
+    return match === null ? undefined : { text, match };
+  }
+
   #news(milliseconds: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {

@@ -5,17 +5,19 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type DirectoryList, ExitCode, ImgtaskError, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Target, target, tool, type Tool } from "../../lib/mod.ts";
+import { type DirectoryList, ImgtaskError, type Json, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Secret, type Target, target, tool, type Tool } from "../../lib/mod.ts";
 import { archOf } from "../arch/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { parseDirectories } from "../dirs/parse.ts";
 import { accelerationFor } from "./accel.ts";
+import { bad, checkRest, type ConsoleExpectation, needsLogin, type Probed, probedOf, probesOf, type SystemExpectation, whole } from "./expectation.ts";
 import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
 import { judge, readAnswers, script } from "./guest.ts";
 import { inspectImage } from "./image.ts";
 import { powerOn, type Running } from "./machine.ts";
 import { type Check, junit } from "./report.ts";
 import { type Pattern, showPattern, toPattern } from "./serial.ts";
+import { runOverSerial } from "./serial-session.ts";
 import { banner, borrowKey, offeredMethods, runScript } from "./ssh.ts";
 
 declare const refused: unique symbol;
@@ -24,44 +26,22 @@ export interface Refused<Why extends string> {
   readonly [refused]: Why;
 }
 
-/** How the test comes into the machine. */
-export interface Login {
-  /** Account; `sudo` without a password lets it look at what only root can see. */
-  readonly user: string;
-  /** Private key, relative to the imagefile's directory, as `keypair(…).identity`. */
-  readonly identity: string;
-}
-
-/** What every image can be asked: what it prints. */
-export interface ConsoleExpectation {
-  /** What must appear on the serial console, in this order; escape sequences are taken out before. @default [] */
-  readonly console?: readonly (string | RegExp)[];
-}
-
-/** What a booted system can be asked. All but `console` needs a login. */
-export interface SystemExpectation extends ConsoleExpectation {
-  /** The key opens a session; and whether the server offers passwords (to the login's user or to root) or not. */
-  readonly ssh?: { readonly passwordLogin: boolean };
-  /** systemd units that are active once the boot is over. @default [] */
-  readonly services?: readonly string[];
-  /** Files and their owner, mode, type and content. @default [] */
-  readonly files?: readonly ExpectedFile[];
-  /** A `dirs.list()` whose every directory must exist with its owner, group and mode. */
-  readonly directories?: {
-    readonly list: DirectoryList;
-    /** How many to look at, evenly spread. @default "all" */
-    readonly sample?: "all" | number;
+/** How the test comes into the machine. Account; `sudo` without a password lets it look at what only root can see. */
+export type Login =
+  | {
+    readonly user: string;
+    /** @default "ssh" */
+    readonly over?: "ssh";
+    /** Private key, relative to the imagefile's directory, as `keypair(…).identity`. */
+    readonly identity: string;
+  }
+  | {
+    readonly user: string;
+    /** By the serial console, for images without an SSH server or network. */
+    readonly over: "serial";
+    /** What opens the account; it is typed, and stands in no command line, log or record. */
+    readonly password: Secret;
   };
-  /** Commands, run as the login's user. @default [] */
-  readonly commands?: readonly {
-    /** The command and its arguments; no shell. */
-    readonly run: readonly [string, ...string[]];
-    /** What its standard output must contain. @default anything */
-    readonly stdout?: string | RegExp;
-    /** @default 0 */
-    readonly exit?: number;
-  }[];
-}
 
 /** What `test()` takes. */
 export interface TestOptions<Type extends "disk" | "iso", Image extends string = string> {
@@ -94,30 +74,15 @@ export type Test<Name extends string = string, Image extends string = string> = 
 
 const ssh: Tool = tool("ssh", { versionArgs: ["-V"], versionPattern: /OpenSSH_(\d+(?:\.\d+)+)/, packages: { apt: "openssh-client", dnf: "openssh-clients" } });
 
-function bad(name: string, what: string, value: unknown, expected: string): ImgtaskError {
-  return new ImgtaskError("IMG2501", `Bad ${what} in test("${name}"): ${JSON.stringify(value)}`, { expected, exitCode: ExitCode.usage });
-}
-
-function whole(name: string, what: string, value: number, min: number, max: number): number {
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw bad(name, what, value, `a whole number, ${min} to ${max}`);
-}
-
-// Line breaks would end a line of the guest's answers.
-const plain = /^\/[^\x00-\x1f\x7f]*$/;
-
-function checkExpectation(name: string, expect: SystemExpectation, login: Login | undefined): void {
-  for (const unit of expect.services ?? []) if (!/^[A-Za-z0-9][A-Za-z0-9@._:\\-]*$/.test(unit)) throw bad(name, "service", unit, "a unit name");
-  for (const { path } of expect.files ?? []) if (!plain.test(path)) throw bad(name, "file path", path, "an absolute path without control characters");
-  for (const { run } of expect.commands ?? []) if (run.length === 0 || run.some((word) => word.includes("\0"))) throw bad(name, "command", run, "a command and its arguments, without NUL characters");
-  const sample = expect.directories?.sample ?? "all";
-  if (sample !== "all") whole(name, "sample", sample, 1, 1_000_000);
-  const inside = (["ssh", "services", "files", "directories", "commands"] as const).filter((key) => expect[key] !== undefined);
+function checkLogin(name: string, login: Login | undefined, expect: SystemExpectation): void {
+  const inside = needsLogin(expect);
   if (login === undefined && inside.length > 0) throw bad(name, "expectation", inside, "a `login`, by which these can be looked at");
   if (inside.length === 0 && (expect.console ?? []).length === 0 && login === undefined) throw bad(name, "expectation", expect, "at least one thing to look for");
   if (login === undefined) return;
   if (!/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(login.user)) throw bad(name, "user", login.user, "a login name");
-  if (login.identity === "" || login.identity.startsWith("/") || login.identity.split("/").includes("..")) throw bad(name, "identity", login.identity, "a path below the imagefile's directory");
+  if (login.over === "serial") {
+    if (expect.ssh !== undefined) throw bad(name, "expectation", ["ssh"], "a login over SSH, by which that can be looked at");
+  } else if (login.identity === "" || login.identity.startsWith("/") || login.identity.split("/").includes("..")) throw bad(name, "identity", login.identity, "a path below the imagefile's directory");
 }
 
 interface Params {
@@ -128,10 +93,10 @@ interface Params {
   readonly memory: number;
   readonly cpus: number;
   readonly timeout: number;
-  readonly login?: Login;
+  readonly login?: { readonly user: string; readonly over: "ssh"; readonly identity: string } | { readonly user: string; readonly over: "serial" };
   readonly console: readonly Pattern[];
   readonly ssh?: { readonly passwordLogin: boolean };
-  readonly services: readonly string[];
+  readonly probed: Probed;
   readonly files: readonly ExpectedFile[];
   readonly directories?: { readonly list: Resolved<DirectoryList>; readonly from: string; readonly sample: "all" | number };
   readonly commands: readonly { readonly run: readonly string[]; readonly stdout?: Pattern; readonly exit: number }[];
@@ -162,7 +127,8 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
   const login = options.login as Login | undefined;
   const medium = options.image.outputs.out.type;
   if (medium === "iso" && login !== undefined) throw bad(name, "login", login, "none: an installer ISO has no login");
-  checkExpectation(name, expect, login);
+  checkLogin(name, login, expect);
+  checkRest(name, expect);
   const cpus = whole(name, "cpus", options.cpus ?? 2, 1, 64);
   const memory = whole(name, "memory", options.memory ?? 1024, 64, 1 << 20);
   const { directories } = expect;
@@ -186,10 +152,10 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
       memory,
       cpus,
       timeout: whole(name, "timeout", options.timeout ?? 300, 1, 86_400),
-      ...(login === undefined ? {} : { login: { user: login.user, identity: login.identity } }),
+      ...(login === undefined ? {} : { login: login.over === "serial" ? { user: login.user, over: "serial" } : { user: login.user, over: "ssh", identity: login.identity } }),
       console: (expect.console ?? []).map(toPattern),
       ...(expect.ssh === undefined ? {} : { ssh: { passwordLogin: expect.ssh.passwordLogin } }),
-      services: expect.services ?? [],
+      probed: probedOf(name, expect) as unknown as Json,
       files: (expect.files ?? []).map((file) => ({ ...file })),
       ...(directories === undefined || list === undefined ? {} : {
         directories: { list: { ...directories.list }, from: originOf(list), sample: directories.sample ?? "all" },
@@ -200,17 +166,21 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
         exit: command.exit ?? 0,
       })),
     },
-    tools: [arch.qemu.system, ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined ? [] : [ssh])],
+    tools: [arch.qemu.system, ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined || login.over === "serial" ? [] : [ssh])],
+    ...(login?.over === "serial" ? { secrets: { password: login.password } } : {}),
     outputs: spec,
     // Where a failed test is looked into, and the key by which the machine is entered.
-    untracked: { writes: [`logs/test-${name}`], reads: login === undefined ? [] : [login.identity] },
+    untracked: { writes: [`logs/test-${name}`], reads: login === undefined || login.over === "serial" ? [] : [login.identity] },
     resources: { cpu: cpus, memory: memory * 1024 ** 2, kvm: true },
     run: (context) => bootAndCheck(context as unknown as Context),
   }) as Target<`test:${Name}`, TestOutputs>;
   return Object.freeze({ ...declared, boots: options.image.name });
 }
 
-type Context = Omit<RunContext, "inputs" | "params" | "outputs"> & {
+export type { ConsoleExpectation, SystemExpectation } from "./expectation.ts";
+
+type Context = Omit<RunContext, "inputs" | "params" | "outputs" | "secrets"> & {
+  readonly secrets: { readonly password?: string };
   readonly inputs: { readonly image: string };
   readonly params: Params;
   readonly outputs: Readonly<Record<keyof TestOutputs, string>>;
@@ -247,21 +217,29 @@ async function look(machine: Running, questions: Questions, context: Context, de
   }
   const { login } = params;
   if (login === undefined) return checks;
+  let inside: readonly Check[] = judge(questions, readAnswers("")).map(({ name }) => ({ name, outcome: "skipped" }));
+  // The guest gets most of the time that is left to finish its boot.
+  const patience = (): number => Math.max(5, Math.floor((deadline - Date.now()) / 1000) - 15);
+  const take = (result: { readonly stdout: string } | { readonly refused: string }, expected: string): Omit<Check, "name" | "seconds"> => {
+    if ("refused" in result) return { outcome: "failed", code: "IMG3505", expected, found: result.refused };
+    const answers = readAnswers(result.stdout);
+    if (!answers.complete) return { outcome: "failed", code: "IMG3505", expected: "a session that lasts until all is looked at", found: `it ended early, after: ${result.stdout.slice(-400)}` };
+    inside = judge(questions, answers);
+    return { outcome: "passed" };
+  };
+  if (login.over === "serial") {
+    const { password = "" } = context.secrets;
+    await timed(`password opens a session for "${login.user}" on the serial console`, async () =>
+      take(await runOverSerial(machine, { user: login.user, password, deadline, signal }, script(questions, patience())), `a session for "${login.user}"`));
+    return [...checks, ...inside];
+  }
   await timed("SSH server answers", async () => {
     const found = await banner(machine.sshPort, deadline, signal, () => machine.ended() !== undefined);
     return found === undefined ? { outcome: "failed", code: "IMG3505", expected: "an SSH server on port 22 of the guest", found: why() } : { outcome: "passed" };
   });
   const door = { port: machine.sshPort, user: login.user };
-  let inside: readonly Check[] = judge(questions, readAnswers("")).map(({ name }) => ({ name, outcome: "skipped" }));
-  await timed(`key opens a session for "${login.user}"`, async () => {
-    const patience = Math.max(5, Math.floor((deadline - Date.now()) / 1000) - 15);
-    const result = await runScript({ ...door, identity: borrowKey(login.identity, context) }, script(questions, patience), context, deadline);
-    if ("refused" in result) return { outcome: "failed", code: "IMG3505", expected: `a session for "${login.user}" with the key "${login.identity}"`, found: result.refused };
-    const answers = readAnswers(result.stdout);
-    if (!answers.complete) return { outcome: "failed", code: "IMG3505", expected: "a session that lasts until all is looked at", found: `it ended early, after: ${result.stdout.slice(-400)}` };
-    inside = judge(questions, answers);
-    return { outcome: "passed" };
-  });
+  await timed(`key opens a session for "${login.user}"`, async () =>
+    take(await runScript({ ...door, identity: borrowKey(login.identity, context) }, script(questions, patience()), context, deadline), `a session for "${login.user}" with the key "${login.identity}"`));
   checks.push(...inside);
   if (params.ssh === undefined) return checks;
   const { passwordLogin } = params.ssh;
@@ -299,7 +277,7 @@ async function bootAndCheck(context: Context): Promise<void> {
   context.log(`Booting with ${acceleration.kind.toUpperCase()}: ${acceleration.reason}`);
   // Before the boot: a bad list need not wait for it.
   const questions: Questions = {
-    services: params.services,
+    probes: probesOf(params.probed),
     files: params.files,
     directories: params.directories === undefined ? [] : [directoriesOf(params.directories)],
     commands: params.commands,

@@ -36,8 +36,8 @@ test("the declaration is JSON with expressions in it, and names what it needs", 
   const { declaration } = registry().targets.at(-1)!;
   assert.equal(declaration.name, "test:full");
   assert.deepEqual(JSON.parse(JSON.stringify(declaration.params)), {
-    name: "full", medium: "disk", arch: "x86_64", firmware: "uefi", memory: 1024, cpus: 2, timeout: 300, login,
-    console: [{ source: "login: $", flags: "m" }], services: [], files: [],
+    name: "full", medium: "disk", arch: "x86_64", firmware: "uefi", memory: 1024, cpus: 2, timeout: 300, login: { ...login, over: "ssh" },
+    console: [{ source: "login: $", flags: "m" }], probed: { services: [], ports: [], packages: [], users: [], sysctl: {}, security: {}, bootTime: null }, files: [],
     commands: [{ run: ["id"], stdout: { source: "uid", flags: "" }, exit: 0 }],
   });
   assert.deepEqual(declaration.tools.map((tool) => tool.name), ["qemu-system-x86_64", "UEFI firmware for x86_64", "UEFI variable store for x86_64", "ssh"]);

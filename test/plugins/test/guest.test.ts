@@ -8,12 +8,13 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { judge, type Questions, readAnswers, script, shellQuote } from "../../../plugins/test/guest.ts";
+import { judge, type Questions, readAnswers, script } from "../../../plugins/test/guest.ts";
+import { shellQuote } from "../../../plugins/test/probe/probe.ts";
 
 const root = mkdtempSync(join(tmpdir(), "imgtask-guest-"));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-const nothing: Questions = { services: [], files: [], directories: [], commands: [] };
+const nothing: Questions = { probes: [], files: [], directories: [], commands: [] };
 const shells = ["sh", "bash", "busybox"].filter((shell) => spawnSync(shell, ["true"]).error === undefined);
 
 function ask(shell: string, questions: Questions): ReturnType<typeof readAnswers> {
@@ -103,17 +104,4 @@ test("600 directories are asked for in one script, and the wrong ones are named"
   const [check] = judge(questions, ask("sh", questions));
   assert.equal(check?.outcome, "failed");
   assert.deepEqual(check?.found?.split("\n").map((line) => line.slice(0, line.indexOf(": "))), [paths[3], paths[599]]);
-});
-
-test("services are judged by their state, and a unit that is not there is called so", () => {
-  const questions = { ...nothing, services: ["ssh", "broken", "absent", "none"] };
-  const answers = readAnswers([
-    "S 0 LoadState=loaded ActiveState=active SubState=running Result=success ",
-    "S 1 LoadState=loaded ActiveState=failed SubState=failed Result=exit-code ",
-    "S 2 LoadState=not-found ActiveState=inactive SubState=dead Result=success ",
-    "END",
-  ].join("\n"));
-  const checks = judge(questions, answers);
-  assert.deepEqual(checks.map((check) => check.outcome), ["passed", "failed", "failed", "failed"]);
-  assert.deepEqual(checks.map((check) => check.found), [undefined, "failed (failed), result exit-code", "no such unit (not-found)", "no such unit (systemd does not answer)"]);
 });
