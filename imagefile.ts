@@ -41,7 +41,12 @@ const diskTest = test("debian", {
   expect: {
     console: [/lab login:/],
     ssh: { passwordLogin: false },
-    services: ["ssh", "chrony", "systemd-networkd"],
+    services: ["ssh", { unit: "chrony", enabled: "enabled" }, "systemd-networkd"],
+    ports: [{ port: 22, reach: "anywhere" }, { port: 25, open: false }],
+    packages: ["openssh-server", { name: "sudo", version: /^1\./ }, { name: "telnetd", installed: false }],
+    users: [{ name: "devops", shell: "/bin/bash", locked: true }, { name: "root", locked: true }],
+    sysctl: { "kernel.panic": 10 },
+    security: { selinux: "disabled" },
     files: [
       { path: "/etc/sudoers.d/devops", mode: 0o440, owner: "root", group: "root" },
       { path: "/etc/motd", contains: "imgtask" },

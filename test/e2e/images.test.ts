@@ -118,7 +118,7 @@ describe("the imagefile of the repository", { timeout: 25 * minutes }, () => {
       assert.equal(readFileSync(project.path(`artifacts/test/${name}/screen.png`)).subarray(1, 4).toString(), "PNG");
     }
     const report = project.read("artifacts/test/debian/junit.xml");
-    for (const check of ["lab login", "key opens a session", "password login is refused", "service &quot;ssh&quot; is active", "600 directories"]) assert.ok(report.includes(check), `${check}\n${report}`);
+    for (const check of ["lab login", "key opens a session", "password login is refused", "service &quot;ssh&quot; is active", "600 directories", "port 22/tcp is open", "package &quot;sudo&quot;", "user &quot;devops&quot;", "sysctl kernel.panic", "SELinux is disabled"]) assert.ok(report.includes(check), `${check}\n${report}`);
     assert.match(project.read("artifacts/test/debian-iso-uefi/console.log"), /IMGTASK_PRESEED_READ/);
     execFileSync("sha256sum", ["--check", "--strict", "SHA256SUMS"], { cwd: project.path("artifacts/release"), stdio: "ignore" });
     assert.match((await imgtask("publish:release")).stderr, /Nothing to do/);
@@ -134,6 +134,10 @@ test("wrong", {
   expect: {
     ssh: { passwordLogin: true },
     services: ["ssh", "nonesuch"],
+    ports: [{ port: 22, reach: "local" }],
+    packages: ["telnetd"],
+    users: [{ name: "devops", locked: false, groups: ["docker"] }],
+    bootTime: 0.1,
     files: [{ path: "/etc/sudoers.d/devops", mode: 0o644 }, { path: "/etc/nothing" }],
     commands: [{ run: ["false"] }, { run: ["echo", "two words"], stdout: "two  words" }],
   },
@@ -143,10 +147,10 @@ test("wrong", {
     const result = await imgtask("test:wrong");
     assert.deepEqual([result.code, result.ran], [1, ["test:wrong"]], result.stderr);
     assert.match(result.stderr, /IMG3506/);
-    for (const wrong of [/nonesuch/, /sudoers\.d\/devops.*\n?.*(440|644)/, /\/etc\/nothing/, /false/, /password/]) assert.match(result.stderr, wrong);
+    for (const wrong of [/nonesuch/, /sudoers\.d\/devops.*\n?.*(440|644)/, /\/etc\/nothing/, /false/, /password/, /port 22/, /telnetd/, /docker/, /boot takes/]) assert.match(result.stderr, wrong);
     assert.match(result.stderr, /imagefile\.ts:\d+/);
     const report = project.read("logs/test-wrong/junit.xml");
-    assert.match(report, /failures="6"/);
+    assert.match(report, /failures="10"/);
     assert.match(project.read("logs/test-wrong/console.log"), /lab login:/);
     assert.equal(readFileSync(project.path("logs/test-wrong/screen.png")).subarray(1, 4).toString(), "PNG");
     assert.ok(!project.exists("artifacts/test/wrong"), "a failed test leaves no artifacts");
