@@ -27,7 +27,9 @@ export interface HostCheck {
 }
 
 const oldestNode = "20.19";
-/** Bytes below which a build of an image is likely to fail. */
+/** Bytes that the media, disks and results of a few distributions take. */
+const roomySpace = 100e9;
+/** Bytes below which even one image is likely to fail. */
 const littleSpace = 10e9;
 
 function can(path: string, mode: number): boolean {
@@ -39,11 +41,12 @@ function can(path: string, mode: number): boolean {
   }
 }
 
-function space(name: string, path: string): HostCheck {
+function space(name: string, path: string, roomy: number): HostCheck {
   try {
     const { bavail, bsize } = statfsSync(path);
     const free = bavail * bsize;
-    return { name, state: free < littleSpace ? "warning" : "ok", words: `${formatSize(free)} free at ${path}${free < littleSpace ? "; images may need more" : ""}` };
+    const advice = free < littleSpace ? "; one image may need more" : free < roomy ? `; several distributions want ${formatSize(roomy)}` : "";
+    return { name, state: advice === "" ? "ok" : "warning", words: `${formatSize(free)} free at ${path}${advice}` };
   } catch (error) {
     return { name, state: "warning", words: `unknown at ${path}: ${(error as Error).message}` };
   }
@@ -59,6 +62,14 @@ function userNamespaces(): HostCheck {
   return { name, state: works || root ? "ok" : "warning", words: works ? "work" : root ? "do not work, and are not needed by root" : "do not work: root file systems can only be built as root" };
 }
 
+function privileges(): HostCheck {
+  const name = "rights";
+  if (process.geteuid?.() === 0) return { name, state: "ok", words: "root" };
+  const sudo = which("sudo");
+  const works = sudo !== undefined && spawnSync(sudo, ["-n", "true"], { timeout: 5000, stdio: "ignore" }).status === 0;
+  return works ? { name, state: "ok", words: "an ordinary user, and sudo asks nothing" } : { name, state: "warning", words: `an ordinary user, and sudo ${sudo === undefined ? "is not found" : "asks for a password"}: packages cannot be installed from here` };
+}
+
 /** What the host itself is like. `directory` is the project's. */
 export function checkHost(directory: string): readonly HostCheck[] {
   const node = process.versions.node;
@@ -70,8 +81,9 @@ export function checkHost(directory: string): readonly HostCheck[] {
       ? { name: "Node.js", state: "ok", words: node }
       : { name: "Node.js", state: "missing", words: `version ${node} is too old, ${oldestNode} is needed` },
     writable ? { name: "project", state: "ok", words: `${directory} is writable` } : { name: "project", state: "missing", words: `no permission to write to ${directory}` },
-    space("project space", directory),
-    space("temporary space", tmpdir()),
+    privileges(),
+    space("project space", directory, roomySpace),
+    space("temporary space", tmpdir(), littleSpace),
     userNamespaces(),
     kvm
       ? { name: "KVM", state: "ok", words: "/dev/kvm is there; whether it works shows when a machine boots" }
@@ -126,19 +138,21 @@ export async function doctor(context: CommandContext): Promise<ExitCode> {
     findings = await probeAll(requirements, { env: context.env });
     lacking = missing(findings, manager);
   }
+  // What no target needs is told to who asks for everything.
+  const bench = options.targets.length > 0 ? [] : (await probeAll((await import("./workbench.ts")).workbench, { env: context.env })).filter(({ requirement }) => !findings.some((finding) => finding.requirement.name === requirement.name));
   const checks = [...checkHost(context.imagefile === undefined ? context.cwd : dirname(context.imagefile)), ...(await trusted(context))];
   const command = manager === undefined || lacking.packages.length === 0 ? undefined : pasteable(manager, lacking.packages);
   const ok = findings.every((finding) => finding.ok) && checks.every(({ state }) => state !== "missing");
   if (options.json) {
-    const data = { ok, tools: findings.map((finding) => findingData(finding, neededBy.get(finding.requirement.name) ?? [])), host: checks, install: command ?? null };
+    const data = { ok, tools: findings.map((finding) => findingData(finding, neededBy.get(finding.requirement.name) ?? [])), host: checks, install: command ?? null, workbench: bench.map((finding) => findingData(finding, [])) };
     context.stdout(`${JSON.stringify(data, undefined, 2)}\n`);
-  } else context.stdout(words(findings, checks, neededBy, command, lacking.helpless, dataColor(context)));
+  } else context.stdout(words(findings, checks, neededBy, command, lacking.helpless, bench, dataColor(context)));
   return ok ? ExitCode.ok : ExitCode.prerequisite;
 }
 
 function words(
   findings: readonly Finding[], checks: readonly HostCheck[], neededBy: ReadonlyMap<string, readonly string[]>,
-  command: string | undefined, helpless: readonly Finding[], color: boolean,
+  command: string | undefined, helpless: readonly Finding[], bench: readonly Finding[], color: boolean,
 ): string {
   const paint = painter(color);
   const marks = { ok: paint("green", "ok     "), warning: paint("yellow", "warning"), missing: paint("red", "MISSING") } as const;
@@ -151,6 +165,11 @@ function words(
   });
   if (lines.length > 0) lines.push("");
   lines.push(...checks.map(({ name, state, words: found }) => `${marks[state]}  ${pad(name, column)}  ${printable(found)}`));
+  if (bench.length > 0) lines.push("", "Not needed by these targets:");
+  for (const { requirement, path, version, ok, problem } of bench) {
+    const found = ok ? [version, path].filter((word) => word !== undefined).join("  ") : `${problem}; package ${Object.entries(requirement.packages).map(([name, one]) => `${one} (${name})`).join(", ")}`;
+    lines.push(`${ok ? marks.ok : paint("dim", "absent ")}  ${pad(requirement.name, column)}  ${printable(found)}`);
+  }
   for (const { requirement } of helpless) {
     const hint = requirement.type === "host file" ? requirement.hint : undefined;
     const packages = Object.entries(requirement.packages).map(([name, one]) => `${one} (${name})`).join(", ");

@@ -94,6 +94,11 @@ test("doctor names what is missing, who needs it and what installs it; 4 as long
   const data = JSON.parse((await imgtask(directory, ["doctor", "--json"])).stdout) as { ok: boolean; install: string | null; tools: { name: string; ok: boolean; neededBy: string[] }[] };
   assert.equal(data.ok, false);
   assert.deepEqual(data.tools.map(({ name, ok, neededBy }) => [name, ok, neededBy]), [["tar", true, ["report:sizes"]], ["imgtask-no-such-tool", false, ["report:sizes"]]]);
+  const { host, workbench } = JSON.parse((await imgtask(directory, ["doctor", "--json"])).stdout) as { host: { name: string; state: string }[]; workbench: { name: string; ok: boolean; problem: string | null; packages: Record<string, string> }[] };
+  assert.ok(host.some(({ name }) => name === "rights"));
+  // Told beside, with versions and packages; whether they are there changes nothing.
+  assert.deepEqual(["packer", "virt-install", "isohybrid", "gpg"].filter((name) => !workbench.some((one) => one.name === name)), []);
+  for (const { name, ok, problem, packages } of workbench) assert.ok((ok ? problem === null : problem !== null) && packages["apt"] !== undefined, name);
   assert.equal((await imgtask(directory, ["doctor", "report:edited"])).code, 0);
 });
 
