@@ -37,6 +37,11 @@ export interface DirsOptions {
   readonly directories: DirectoryList;
   /** Where they appear beside the imagefile, relative to it. @default "workspaces/NAME" */
   readonly host?: string;
+  /**
+   * Where the log of what was made appears; `{time}` becomes the time of the run, as 20260102030405. Several `dirs` of one
+   * imagefile need names of their own. @default "logs/directories-{time}.md"
+   */
+  readonly log?: string;
 }
 
 /** A target that makes directories. */
@@ -115,7 +120,7 @@ function declare<const Name extends string>(name: Name, options: DirsOptions): D
     params: { origin: originOf(options.directories.list), host },
     outputs: {
       out: output("tree", "directories", { path: host, merge: true }),
-      log: output("file", "directories log", { path: "logs/directories-{time}.md" }),
+      log: output("file", "directories log", { path: options.log ?? "logs/directories-{time}.md" }),
     },
     // For the log, which tells what was there before.
     untracked: { reads: [host] },
