@@ -49,6 +49,16 @@ export interface Untracked {
   readonly writes?: readonly string[];
 }
 
+/** How far something is that goes on byte by byte. */
+export interface Amount {
+  /** Bytes that are there. */
+  readonly bytes: number;
+  /** Bytes that there will be, when that is known. */
+  readonly total?: number;
+  /** Bytes a second, over the last seconds; 0 when it cannot be told yet. */
+  readonly rate: number;
+}
+
 /** How a command is run by {@linkcode RunContext.exec}. */
 export interface ExecOptions {
   /** Working directory. @default the target's scratch directory */
@@ -105,6 +115,6 @@ export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S 
   readonly $: (pieces: TemplateStringsArray, ...args: unknown[]) => Promise<{ readonly stdout: string }>;
   /** Writes a line to the target's log. */
   log(line: string): void;
-  /** Says what is being done now, for the live view: `progress("42 %")`. */
-  progress(text: string): void;
+  /** Says what is being done now, for the live view: `progress("42 %")`; and how far it is: `progress("a.iso", { bytes, total, rate })`. */
+  progress(text: string, amount?: Amount): void;
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { ImgtaskError } from "./error.ts";
+import type { Amount } from "./target.ts";
 
 /** One thing that differs in a file or directory entry. The content itself is never told. */
 export type EntryChange =
@@ -84,7 +85,7 @@ export type Event =
   /** Outputs that were missing or edited came back from the store; nothing was run. */
   | { readonly type: "target restored"; readonly target: string; readonly paths: readonly string[] }
   | { readonly type: "target started"; readonly target: string; readonly reasons: readonly Reason[]; readonly log: string }
-  | { readonly type: "target progress"; readonly target: string; readonly text: string }
+  | { readonly type: "target progress"; readonly target: string; readonly text: string; readonly amount?: Amount }
   /** The network failed it: it waits `delay` and is tried again. `attempt` is the one that comes, of `attempts` at most. */
   | { readonly type: "target retrying"; readonly target: string; readonly attempt: number; readonly attempts: number; readonly delay: number; readonly error: ImgtaskError }
   | {

@@ -126,7 +126,7 @@ export class Job {
         signal: stop,
         keep: (error) => !stop.aborted && !this.mayTryAgain(error),
         part: (part) => span?.part(part),
-        progress: (text) => on({ type: "target progress", target: name, text }),
+        progress: (text, amount) => on({ type: "target progress", target: name, text, ...(amount === undefined ? {} : { amount }) }),
         resolveAgain: (witness) => resolveNow(declaration, loaded, state, upstream, witness),
         ...(audit === undefined ? {} : { audit }),
       },

@@ -75,6 +75,7 @@ export type { Retries } from "./retry.ts";
 export { type Secret, secret, type SecretContext, type SecretFunctions, type SecretOptions, type SecretReader, type SecretRef, type Secrets } from "./secret.ts";
 export { namespaceArgv } from "./sandbox.ts";
 export {
+  type Amount,
   type Argv,
   type ExecOptions,
   type ExecResult,

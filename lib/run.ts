@@ -23,7 +23,7 @@ import type { SecretContext } from "./secret.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
 import { sameFiles, Witness } from "./witness.ts";
-import type { Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
+import type { Amount, Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
 
 /** What a run is given beside the target. */
 export interface RunOptions {
@@ -39,7 +39,7 @@ export interface RunOptions {
   readonly keep?: (error: unknown) => boolean;
   /** Is told which part of the work begins. @default nobody */
   readonly part?: (name: "recipe" | "store" | "check inputs" | "record and place") => void;
-  readonly progress: (text: string) => void;
+  readonly progress: (text: string, amount?: Amount) => void;
   /** Saw what the verdict rests on. */
   readonly inputs: Witness;
   /** What everything the target depends on is after the run; differs when it was edited meanwhile. */
@@ -307,7 +307,7 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
     },
     $: declaration.module === undefined ? shell(place, hush) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
     log,
-    progress: hush === undefined ? options.progress : (text: string) => options.progress(hush.text(text)),
+    progress: hush === undefined ? options.progress : (text: string, amount?: Amount) => options.progress(hush.text(text), amount),
   };
   return { context: Object.freeze(context) as unknown as RunContext, given: paths };
 }

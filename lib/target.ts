@@ -14,7 +14,7 @@ import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
 import type { Requirement } from "./tool.ts";
 
 export type {
-  Argv, ExecOptions, ExecResult, Handle, Inputs, Outputs, Params, Resolved, RunContext, Untracked,
+  Amount, Argv, ExecOptions, ExecResult, Handle, Inputs, Outputs, Params, Resolved, RunContext, Untracked,
 } from "./context.ts";
 export type { InputRef, Json } from "./lift.ts";
 export { source, type SourceFunction } from "./source.ts";

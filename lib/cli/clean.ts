@@ -15,7 +15,7 @@ import { openState, openTrust, type State } from "../state.ts";
 import type { CommandContext } from "./context.ts";
 
 /** What is in the state directory, by the wish that removes it. */
-const temporary = ["tmp"] as const;
+const temporary = ["tmp", "partial"] as const;
 const stored = ["store", "store-size", "records", "records.new", "evidence", "evidence.new"] as const;
 const rest = ["stat-cache", "stat-cache.new", "snapshot", "snapshot.new", "tools", "tools.new", "recipes", "logs", "history"] as const;
 

@@ -8,7 +8,7 @@ import { auditWords } from "./audit.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions, Sink } from "./reporter.ts";
 import { painter, printable } from "./text.ts";
-import { doneWords, endWords, failureWords, restoredWords, retryingWords, waitingWords, warningWords } from "./words.ts";
+import { doneWords, endWords, failureWords, progressWords, restoredWords, retryingWords, waitingWords, warningWords } from "./words.ts";
 
 /** Milliseconds between two lines of progress of one target. */
 const progressInterval = 10_000;
@@ -37,7 +37,7 @@ export function plainReporter(sink: Sink, options: ReportOptions & { readonly no
         // A percentage that counts up would fill a log.
         if (options.verbose !== true && now() - (told.get(event.target) ?? -Infinity) < progressInterval) return;
         told.set(event.target, now());
-        return say(event.target, printable(event.text));
+        return say(event.target, printable(progressWords(event)));
       }
       case "target retrying":
         return say(event.target, paint("yellow", retryingWords(event)));

@@ -10,7 +10,7 @@ import { auditWords } from "./audit.ts";
 import { phraseAll } from "./reason.ts";
 import type { Reporter, ReportOptions } from "./reporter.ts";
 import { cut, painter, printable } from "./text.ts";
-import { doneWords, endWords, failureWords, restoredWords, retryingWords, waitingWords, warningWords } from "./words.ts";
+import { doneWords, endWords, failureWords, progressWords, restoredWords, retryingWords, waitingWords, warningWords } from "./words.ts";
 
 /** Milliseconds between two looks at the clock. */
 const tick = 200;
@@ -105,7 +105,7 @@ export function ttyReporter(stream: NodeJS.WriteStream, options: ReportOptions):
         return refresh();
       case "target progress": {
         const entry = running.get(event.target);
-        if (entry !== undefined) entry.progress = event.text;
+        if (entry !== undefined) entry.progress = progressWords(event);
         return;
       }
       case "target retrying": {

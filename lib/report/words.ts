@@ -40,6 +40,16 @@ export function doneWords(event: Of<"target done">): string {
   return parts.join(", ");
 }
 
+/** `"debian.iso: 1.2 GB of 4.1 GB, 35.0 MB/s, 1 min 23 s left"`, or the text alone. */
+export function progressWords({ text, amount }: Of<"target progress">): string {
+  if (amount === undefined) return text;
+  const { bytes, total, rate } = amount;
+  const words = [total === undefined ? formatSize(bytes) : `${formatSize(bytes)} of ${formatSize(total)}`];
+  if (rate > 0) words.push(`${formatSize(Math.round(rate))}/s`);
+  if (rate > 0 && total !== undefined && total > bytes) words.push(`${formatDuration(Math.ceil((total - bytes) / rate) * 1000)} left`);
+  return `${text === "" ? "" : `${text}: `}${words.join(", ")}`;
+}
+
 /** `"IMG5001: The mirror cannot be reached; attempt 2 of 3 in 1.4 s"`. */
 export function retryingWords(event: Of<"target retrying">): string {
   return `${event.error.code}: ${printable(event.error.message)}; attempt ${event.attempt} of ${event.attempts} in ${formatDuration(event.delay)}`;

@@ -6,7 +6,7 @@
 import { chmod, mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
-import { fetchImage, imageEnv, imageReads, imageSecrets, mediaParams } from "./image.ts";
+import { fetchImage, imageEnv, imageReads, partialDirectory, imageSecrets, mediaParams } from "./image.ts";
 import { logDirectory, logVerification, verdictOf } from "./log.ts";
 import { hostMirrors } from "./mirror.ts";
 import { fetchPackage } from "./package.ts";
@@ -85,7 +85,7 @@ export function download<const Name extends string, const M extends Media>(name:
     resources: { cpu: 0, network: true },
     // Each transfer is resumed by itself; this is for a mirror that is gone for longer.
     retries: { times: 2, delay: 5000 },
-    untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory] },
+    untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory, partialDirectory] },
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

@@ -7,9 +7,11 @@
 // `Content-Encoding: gzip`, so the bytes would not be those that were signed.
 import http, { type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
+import type { Duplex } from "node:stream";
 import type { Socket } from "node:net";
 import { connect as tlsConnect } from "node:tls";
 import { ImgtaskError } from "../../lib/mod.ts";
+import type { Login } from "./credentials.ts";
 import { printable, redact } from "./mirror.ts";
 
 /** A failure that another attempt may cure. */
@@ -30,6 +32,48 @@ export interface Connection {
   readonly idle: number;
   /** Makes it a POST request with this body. @default a GET request */
   readonly body?: string;
+  /** Credentials; they go to the host that was asked first, and not to where it redirects. @default none */
+  readonly login?: Login;
+  /** Connections that are used again. @default one connection a request */
+  readonly agents?: Agents;
+}
+
+/** Connections that stay open between the requests of a transfer. */
+export class Agents {
+  readonly #plain = new http.Agent({ keepAlive: true });
+  readonly #secure = new https.Agent({ keepAlive: true });
+  readonly #tunnels = new Map<string, Tunnels>();
+
+  /** The one for a URL that is reached directly, or by a proxy. */
+  for(url: URL, proxy: URL | undefined, connection: Connection): http.Agent {
+    if (url.protocol === "http:") return this.#plain;
+    if (proxy === undefined) return this.#secure;
+    let tunnels = this.#tunnels.get(proxy.href);
+    if (tunnels === undefined) this.#tunnels.set(proxy.href, (tunnels = new Tunnels(proxy, connection)));
+    return tunnels;
+  }
+
+  /** Closes all of them. */
+  close(): void {
+    for (const agent of [this.#plain, this.#secure, ...this.#tunnels.values()]) agent.destroy();
+  }
+}
+
+/** Connections through the tunnels of one proxy. */
+class Tunnels extends https.Agent {
+  readonly #proxy: URL;
+  readonly #connection: Connection;
+
+  constructor(proxy: URL, connection: Connection) {
+    super({ keepAlive: true });
+    this.#proxy = proxy;
+    this.#connection = connection;
+  }
+
+  override createConnection(options: RequestOptions, done: (error: Error | null, socket?: Duplex) => void): undefined {
+    const host = String(options.host), port = String(options.port ?? 443);
+    tunnel(host, port, this.#proxy, this.#connection).then((socket) => done(null, tlsConnect({ socket, servername: host })), done);
+  }
 }
 
 const maxRedirects = 5;
@@ -52,8 +96,8 @@ function basic(url: URL): string | undefined {
 }
 
 /** Opens a tunnel through a proxy. */
-function tunnel(url: URL, proxy: URL, connection: Connection): Promise<Socket> {
-  const target = `${url.hostname}:${url.port === "" ? "443" : url.port}`;
+function tunnel(host: string, port: string, proxy: URL, connection: Connection): Promise<Socket> {
+  const target = `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const authorization = basic(proxy);
   return new Promise((resolve, reject) => {
     const request = http.request({
@@ -78,9 +122,10 @@ function tunnel(url: URL, proxy: URL, connection: Connection): Promise<Socket> {
 async function once(url: URL, headers: Readonly<Record<string, string>>, connection: Connection): Promise<IncomingMessage> {
   const proxy = proxyFor(url, connection.env);
   const authorization = basic(url);
+  const agent = connection.agents?.for(url, proxy, connection);
   const options: RequestOptions = {
     method: connection.body === undefined ? "GET" : "POST",
-    agent: false,
+    agent: agent ?? false,
     signal: connection.signal,
     host: url.hostname.replace(/^\[|\]$/g, ""),
     port: url.port === "" ? (url.protocol === "https:" ? 443 : 80) : url.port,
@@ -101,8 +146,8 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
     Object.assign(options, { host: proxy.hostname, port: proxy.port === "" ? 80 : proxy.port, path: bare.href });
     if (proxyAuthorization !== undefined) options.headers = { ...options.headers as object, "proxy-authorization": proxyAuthorization };
     make = http.request;
-  } else if (proxy !== undefined) {
-    const socket = await tunnel(url, proxy, connection);
+  } else if (proxy !== undefined && agent === undefined) {
+    const socket = await tunnel(String(options.host), String(options.port), proxy, connection);
     // With an agent, even a throw-away one, Node would not call this and go there directly.
     delete options.agent;
     options.createConnection = () => tlsConnect({ socket, servername: url.hostname });
@@ -114,7 +159,11 @@ async function once(url: URL, headers: Readonly<Record<string, string>>, connect
       // Ending only the request would make its answer say "aborted", and nobody would know why.
       (answer ?? request).destroy(new Interruption("stalled", `nothing came for ${connection.idle / 1000} s`));
     });
-    request.once("error", reject);
+    request.once("error", (error: NodeJS.ErrnoException) => {
+      // The server closed a connection just when it was to be used again: that says nothing of the request.
+      if (request.reusedSocket && connection.body === undefined && answer === undefined && error.code === "ECONNRESET") once(url, headers, connection).then(resolve, reject);
+      else reject(error);
+    });
     request.end(connection.body);
   });
 }
@@ -154,10 +203,13 @@ export async function ask(address: string, headers: Readonly<Record<string, stri
  */
 export async function get(address: string, headers: Readonly<Record<string, string>>, connection: Connection): Promise<IncomingMessage> {
   let url = new URL(address);
+  const { login } = connection;
+  // Once it leads elsewhere, not even a way back gets them.
+  let known = login?.origins.has(url.origin) === true;
   for (let redirects = 0; ; redirects++) {
     let answer: IncomingMessage;
     try {
-      answer = await once(url, headers, connection);
+      answer = await once(url, known ? { ...headers, [login!.name]: login!.value } : headers, connection);
     } catch (error) {
       throw failure(url, error, connection);
     }
@@ -176,6 +228,7 @@ export async function get(address: string, headers: Readonly<Record<string, stri
     }
     if (next.protocol !== "https:" && next.protocol !== "http:") throw refuse("it leads away from HTTP");
     if (url.protocol === "https:" && next.protocol === "http:") throw refuse("it leads away from HTTPS");
+    known &&= next.origin === url.origin;
     url = next;
   }
 }

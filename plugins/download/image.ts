@@ -10,10 +10,14 @@ import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, ty
 import { type Found, findImage, scanList } from "./list.ts";
 import { checkMirror, redact } from "./mirror.ts";
 import { addressOnPortal } from "./portal.ts";
-import { page, transfer } from "./transfer.ts";
+import { sizeOf } from "./probe.ts";
+import { type Brought, page, transfer, type Transfer } from "./transfer.ts";
 
 /** Names in the tree that `download` makes of an image. */
 export const imageFiles = { image: "image.iso", list: "list", signature: "list.signature", keys: "keys", origin: "origin.json" } as const;
+
+/** Keeps what came of images that are not whole. Below the directory of the imagefile. */
+export const partialDirectory = ".imgtask/partial";
 
 /** `origin.json`: where the bytes were said to be from, for the log of verifications. */
 export interface Origin {
@@ -97,8 +101,9 @@ async function fromMirror(mirror: string, media: ImageMedia, source: MirrorSourc
   const { base, found } = await fetchList(`${mirror}/${source.directory}`, media, source, directory, context);
   const url = `${base}/${found.name}`;
   context.log(`image: ${found.name}`);
-  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: found.size ?? media.limit ?? imageLimit, mirrorEnv: source.env }, context);
   const wanted = source.list.algorithm === "sha256" ? found.digest : media.sha256;
+  const others = mirrorsOf(source, context).filter((other) => other !== mirror).map((other) => `${other}/${source.directory}/${found.name}`);
+  const got = await fetchLarge({ url, mirrors: others, file: join(directory, imageFiles.image), limit: found.size ?? media.limit ?? imageLimit, mirrorEnv: source.env }, wanted, context);
   if (wanted !== undefined && got.sha256 !== wanted) throw damaged(url, wanted, got.sha256, source.env);
   return { name: found.name, ...(found.version === undefined ? {} : { version: found.version }), url: redact(url) };
 }
@@ -112,9 +117,23 @@ function damaged(url: string, expected: string, found: string, env: string): Img
   });
 }
 
-async function fromMirrors(media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+/** Base URLs, the one to ask first in front. */
+function mirrorsOf(source: MirrorSource, context: RunContext): readonly string[] {
   const named = context.env[source.env];
-  const mirrors = named !== undefined && named !== "" ? [checkMirror(named, source.env)] : source.mirrors;
+  return named !== undefined && named !== "" ? [checkMirror(named, source.env)] : source.mirrors;
+}
+
+/** Brings an image: in parts and from several mirrors where its digest is known, and with what an earlier run had of it. */
+async function fetchLarge(what: Transfer, sha256: string | undefined, context: RunContext): Promise<Brought> {
+  const size = sha256 === undefined ? undefined : await sizeOf(what, context);
+  const got = await transfer({ ...what, kept: join(context.project, partialDirectory), ...(sha256 === undefined || size === undefined ? {} : { expected: { sha256, size } }) }, context);
+  const { fetched, found, readBack } = got;
+  context.log(`${got.size} bytes: ${fetched} fetched, ${found} from an earlier run, ${readBack} read again to hash them`);
+  return got;
+}
+
+async function fromMirrors(media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+  const mirrors = mirrorsOf(source, context);
   for (const [index, mirror] of mirrors.entries()) {
     try {
       return await fromMirror(mirror, media, source, directory, context);
@@ -140,7 +159,7 @@ async function fromFile(media: ImageMedia, source: FileSource, directory: string
 async function fromPortal(media: ImageMedia, source: PortalSource, directory: string, context: RunContext): Promise<Origin> {
   const token = (context.secrets as Readonly<Record<string, string>>)["token"]!;
   const { url, name = media.image.name } = await addressOnPortal(source, media.sha256!, token, context);
-  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: source.env }, context);
+  const got = await fetchLarge({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: source.env }, media.sha256, context);
   if (got.sha256 !== media.sha256) throw damaged(url, media.sha256!, got.sha256, source.env);
   return { name, url: redact(url) };
 }
