@@ -1,0 +1,72 @@
+/**
+ * Installers of three families by the example's own imagefile: from vendor-shaped servers to remastered ISOs, through the real
+ * command line. Every result is looked at with tools that are not ours. Boots, disks and publishing are in test/long.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { Workflow } from "../rig/workflow.ts";
+
+describe("the example, from download to ISO", { timeout: 15 * 60_000 }, () => {
+  let flow: Workflow;
+  before(async () => {
+    flow = await Workflow.create();
+  });
+  after(() => flow?.[Symbol.asyncDispose]());
+
+  const file = (iso: string, path: string): string => {
+    const to = flow.project.path(`.out-${iso}-${path.replaceAll("/", "-")}`);
+    execFileSync("xorriso", ["-osirrox", "on", "-indev", flow.project.path(`artifacts/iso/${iso}.iso`), "-extract", path, to], { stdio: "ignore" });
+    return readFileSync(to, "utf8");
+  };
+
+  test("three vendors' media become installers that ask nothing", async (context) => {
+    const { code, stderr } = await flow.run("iso:ubuntu", "iso:rocky", "iso:kali");
+    assert.equal(code, 0, stderr);
+    context.diagnostic(/^\d.* in .*/m.exec(stderr)?.[0] ?? "");
+    const log = readdirSync(flow.project.path("logs")).find((name) => /^download-\d{8}\.md$/.test(name));
+    assert.equal(flow.project.read(`logs/${log}`).match(/ accepted \|$/gm)?.length, 3);
+    for (const name of ["ubuntu", "rocky", "kali"]) {
+      const boot = execFileSync("xorriso", ["-indev", flow.project.path(`artifacts/iso/${name}.iso`), "-report_el_torito", "plain"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+      assert.match(boot, /El Torito boot img\s*:\s*1\s+BIOS/, name);
+      assert.match(boot, /El Torito boot img\s*:\s*2\s+UEFI/, name);
+      execFileSync("checkisomd5", [flow.project.path(`artifacts/iso/${name}.iso`)], { stdio: "ignore" });
+    }
+    assert.match(file("ubuntu", "/boot/grub/grub.cfg"), /autoinstall/);
+    assert.match(file("rocky", "/isolinux/isolinux.cfg"), /inst\.ks=/);
+    assert.match(file("rocky", "/ks.cfg"), /^selinux --enforcing$/m);
+    assert.match(file("ubuntu", "/nocloud/user-data"), /^#cloud-config/);
+  });
+
+  test("answers of one machine agree in every format", () => {
+    const userData = file("ubuntu", "/nocloud/user-data"), kickstart = file("rocky", "/ks.cfg");
+    for (const text of [userData, kickstart]) {
+      assert.match(text, /imgtask/, "the rest is done by what lies beside");
+      assert.match(text, /chrony/);
+      assert.match(text, /fail2ban/);
+      assert.match(text, /Europe\/Berlin/);
+    }
+    for (const name of ["ubuntu", "rocky"]) {
+      const to = flow.project.path(`.payload-${name}`);
+      execFileSync("xorriso", ["-osirrox", "on", "-indev", flow.project.path(`artifacts/iso/${name}.iso`), "-extract", "/imgtask", to], { stdio: "ignore" });
+      const all = readdirSync(to, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1")).join("\n");
+      for (const part of ["devops", "NOPASSWD", "ssh-ed25519", "srv/apps", "Built by imgtask"]) assert.ok(all.includes(part), `${name}: ${part}`);
+    }
+    assert.match(userData, /auditd/);
+    assert.match(kickstart, /^audit$/m, "a package has another name there");
+  });
+
+  test("nothing is done twice, and an edited list of directories makes exactly the answers anew", async () => {
+    const asked = flow.server.seen.length;
+    assert.match((await flow.run("iso:ubuntu", "iso:rocky", "iso:kali")).stderr, /Nothing to do/);
+    flow.project.write("config/directories.txt", `one/more\n${flow.project.read("config/directories.txt")}`);
+    const { code, stderr } = await flow.run("iso:ubuntu", "iso:rocky", "iso:kali");
+    assert.equal(code, 0, stderr);
+    const ran = [...stderr.matchAll(/^\[(\S+)\] started/gm)].map(([, name]) => name).sort();
+    assert.deepEqual(ran, ["customize:kali", "customize:rocky", "customize:ubuntu", "iso:kali", "iso:rocky", "iso:ubuntu"]);
+    assert.equal(flow.server.seen.length, asked, "nothing is downloaded again");
+  });
+});
