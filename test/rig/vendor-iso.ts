@@ -258,6 +258,9 @@ export class VendorIsos {
       efiLoader(loader, "/EFI/debian", "");
       fat(esp, 6144, { "EFI/boot/bootx64.efi": loader, "EFI/debian/grub.cfg": extra });
       copyFileSync(esp, path("boot/grub/efi.img"));
+      // Beside it in the tree, as on the media: from a CD, GRUB's own device is the CD and not the image in it.
+      copyFileSync(loader, path("EFI/boot/bootx64.efi"));
+      copyFileSync(extra, path("EFI/debian/grub.cfg"));
       write("pool/main/b/base/base_1_all.deb", "a package\n");
     } else if (shape === "ubuntu") {
       for (const name of ["", "hwe-"]) {
