@@ -28,12 +28,16 @@ export interface MenuChange {
   readonly boot: (model: Boot) => Boot;
 }
 
+const silencing: ReadonlySet<string> = new Set(["quiet", "splash", "rhgb"]);
+
 /**
  * Adds words to a kernel's arguments. What stands behind `---` the installer also gives to the system it installs;
- * without such a separator all are its own.
+ * without such a separator all are its own. What keeps the kernel from speaking is left out of its own: nobody sits before
+ * an unattended installation, and its console is what tells why it failed.
  */
 export function withArguments(boot: Boot, installer: readonly string[], system: readonly string[]): Boot {
   const at = boot.arguments.findIndex((word) => word === "---" || word === "--");
   const split = at < 0 ? boot.arguments.length : at;
-  return { ...boot, arguments: [...boot.arguments.slice(0, split), ...installer, ...boot.arguments.slice(split), ...system] };
+  const own = boot.arguments.slice(0, split).filter((word) => !silencing.has(word));
+  return { ...boot, arguments: [...own, ...installer, ...boot.arguments.slice(split), ...system] };
 }

@@ -29,7 +29,8 @@ const quiet: { stdio: ["ignore", "ignore", "pipe"] } = { stdio: ["ignore", "igno
 /** Modules that see a disk or a CD behind AHCI, and read an ISO; a vendor's initial file system has them. */
 const modules = /\/(ata\/(libata|libahci|ahci)|scsi\/(scsi_common|scsi_mod|sr_mod|sd_mod)|cdrom\/cdrom|isofs\/isofs|lib\/crc-t10dif|lib\/crc64|.*crct10dif_common|.*crc64_rocksoft|.*crc64-rocksoft|.*t10-pi)\.ko$/;
 
-const look = `for module in ahci sd_mod sr_mod isofs; do modprobe $module 2>/dev/null; done
+const look = `echo 1 > /proc/sys/kernel/printk
+for module in ahci sd_mod sr_mod isofs; do modprobe $module 2>/dev/null; done
 echo "RIG cmdline: $(cat /proc/cmdline)" > /dev/console
 mkdir -p /rig
 waited=0
