@@ -3,6 +3,7 @@
  * @module
  */
 export * from "../lib/mod.ts";
+export { ansible, type AnsibleOptions, type Played } from "./ansible/ansible.ts";
 export { customize, type Customized, type CustomizeOptions } from "./customize/customize.ts";
 export { dirs, type DirectoryListOptions, type Dirs, type DirsFunction, type DirsOptions } from "./dirs/dirs.ts";
 export { convert, type Converted, type ConvertOptions, type DiskImage } from "./disk/convert.ts";

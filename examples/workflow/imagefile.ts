@@ -7,7 +7,7 @@
  *     npx imgtask iso:kali            # one installer, from the vendor's signed medium
  *     npx imgtask publish:release     # everything, once all tests have passed
  */
-import { convert, customize, dirs, directory, disk, download, group, iso, keypair, machine, minisign, packageSets, publish, rootfs, sbom, secret, seed, source, test, verify } from "imgtask";
+import { ansible, convert, customize, dirs, directory, disk, download, group, iso, keypair, machine, minisign, packageSets, publish, rootfs, sbom, secret, seed, source, test, verify } from "imgtask";
 import { debian } from "imgtask/distros/debian";
 import { kali } from "imgtask/distros/kali";
 import { rocky } from "imgtask/distros/rocky";
@@ -51,9 +51,10 @@ const installerTests = [
 
 // ── A disk that is already installed, and the data that makes a cloud image the same machine ────────────────────────
 
-const server = machine({ ...lab, packages: ["openssh-server", "sudo", "chrony"], services: { enable: ["ssh", "chrony"] } });
+const server = machine({ ...lab, packages: ["openssh-server", "sudo", "chrony", "python3"], services: { enable: ["ssh", "chrony"] } });
 const root = rootfs("debian", { distro: debian, release: "bookworm", arch: "x86_64", machine: server });
-const debianDisk = disk("debian", { from: root, format: "qcow2", size: "80G", boot: "bios+uefi" });
+const hardened = ansible("debian", { from: root, playbook: source("config/site.yml"), variables: { panic_seconds: 10 } });
+const debianDisk = disk("debian", { from: hardened, format: "qcow2", size: "80G", boot: "bios+uefi" });
 const vmware = convert("debian", { from: debianDisk, format: "vmdk" });
 const appliance = convert("debian-ova", { from: debianDisk, format: "ova" });
 const cloudSeed = seed("lab", { machine: server });

@@ -187,7 +187,7 @@ function finish(root: string, machine: ReadyMachine): void {
 }
 
 /** Gives the image's programs the few devices and /proc that they expect, for as long as `body` takes. */
-function withDevices(root: string, body: () => void): void {
+export function withDevices(root: string, body: () => void): void {
   const dev = join(root, "dev"), proc = join(root, "proc");
   const made = [dev, proc].filter((directory) => !existsSync(directory));
   for (const directory of made) mkdirSync(directory);
@@ -235,7 +235,11 @@ export function applyMachine(root: string, machine: ReadyMachine): void {
     services(root, machine);
     finish(root, machine);
   });
-  // Left behind by the tools that change accounts.
+  removeBackups(root);
+}
+
+/** Removes what the tools leave behind that change accounts. */
+export function removeBackups(root: string): void {
   for (const name of ["passwd-", "group-", "shadow-", "gshadow-", "subuid-", "subgid-", ".pwd.lock"]) {
     rmSync(pathInside(root, `/etc/${name}`), { force: true });
   }

@@ -32,12 +32,14 @@ function moduleArgv(script: string): Argv {
  * Runs a module of this package as a child in namespaces of its own: root there, with private mounts that end with it.
  *
  * @param script file URL of a module that calls {@linkcode insideMain}.
+ * @param input what it gets on its standard input: secrets, which no file may hold. @default nothing
  * @throws {ImgtaskError} the error that the module threw, or the one of its failed command.
  */
 export async function runInside(
   context: Pick<RunContext, "tmp" | "exec" | "epoch">,
   script: string,
   job: Json,
+  input?: string,
 ): Promise<void> {
   const jobFile = join(context.tmp, "job.json");
   const errorFile = join(context.tmp, "error.json");
@@ -45,6 +47,7 @@ export async function runInside(
   try {
     await context.exec(namespaceArgv({ uid: process.geteuid?.() ?? 0 }, [...moduleArgv(script), jobFile, errorFile] as unknown as Argv), {
       env: { SOURCE_DATE_EPOCH: String(context.epoch) },
+      ...(input === undefined ? {} : { input }),
     });
   } catch (error) {
     if (!existsSync(errorFile)) throw error;

@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, minisign, output, publish, rootfs, secret, source, target, test, verify,
+  ansible, type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, minisign, output, publish, rootfs, secret, source, target, test, verify,
 } from "../../plugins/mod.ts";
 import { centosStream } from "../../distros/centos-stream.ts";
 import { debian } from "../../distros/debian.ts";
@@ -37,6 +37,24 @@ disk("bad", { from: image });
 iso("bad", { from: root });
 // @ts-expect-error a disk where a root file system is asked
 disk("bad", { from: vm });
+// A playbook's root file system is one, and keeps the architecture.
+const played = ansible("d", { from: root, playbook: source("site.yml"), variables: { port: 1, list: ["a", { b: null }] } });
+export type Played = Expect<Equal<typeof played.arch, "x86_64">>;
+disk("played", { from: ansible("d2", { from: played, playbook: source("more.yml"), roles: source("roles") }) });
+// @ts-expect-error a disk is no root file system to play on
+ansible("bad", { from: vm, playbook: source("site.yml") });
+// @ts-expect-error an ISO neither
+ansible("bad", { from: image, playbook: source("site.yml") });
+// @ts-expect-error a playbook is a file of the graph or of the project, never a path
+ansible("bad", { from: root, playbook: "site.yml" });
+// @ts-expect-error no playbook
+ansible("bad", { from: root });
+// @ts-expect-error a root file system is no playbook
+ansible("bad", { from: root, playbook: root.outputs.out });
+// @ts-expect-error a variable is data
+ansible("bad", { from: root, playbook: source("site.yml"), variables: { now: () => 1 } });
+// @ts-expect-error a secret is a handle, never a value
+ansible("bad", { from: root, playbook: source("site.yml"), secrets: { token: "hunter2" } });
 // @ts-expect-error unknown release
 rootfs("bad", { distro: debian, release: "sarge", arch: "x86_64", machine: lab });
 // @ts-expect-error unsupported architecture
