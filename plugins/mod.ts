@@ -9,6 +9,8 @@ export { dirs, type DirectoryListOptions, type Dirs, type DirsFunction, type Dir
 export { convert, type Converted, type ConvertOptions, type DiskImage } from "./disk/convert.ts";
 export { disk, type Disk, type DiskOptions } from "./disk/disk.ts";
 export { resize, type Resized, type ResizeOptions } from "./disk/resize.ts";
+export { sysprep, type SysprepOptions, type Sysprepped } from "./disk/sysprep.ts";
+export type { SysprepOperation } from "./disk/sysprep-operations.ts";
 export { download, type Download } from "./download/download.ts";
 export { packageSets } from "./machine/package-sets.ts";
 export { iso, type Iso, type IsoOptions } from "./iso/iso.ts";
