@@ -85,7 +85,7 @@ function makeEsp(work: string, job: DiskJob, loader: string): string {
 function makeRoot(disk: string, work: string, tree: string, job: DiskJob): void {
   const config = join(work, "mke2fs.conf");
   writeFileSync(config, mke2fsConfig);
-  const version = /mke2fs (\d+)\.(\d+)/.exec(command(["mke2fs", "-V"]).stderr);
+  const version = /mke2fs (\d+)\.(\d+)/.exec(command(["mke2fs", "-V"], { env: { MKE2FS_CONFIG: config } }).stderr);
   // The file is one hole, so nothing needs zeroing: neither now nor, which would make every image grow by gigabytes,
   // by the kernel after the first boot. Before 1.47 mke2fs cannot be told so, and leaves it to the kernel.
   const zeroed = version !== null && Number(version[1]) * 1000 + Number(version[2]) >= 1047;

@@ -60,6 +60,8 @@ function grubModules(platform: string, removable: boolean): readonly Requirement
 
 const tools: readonly Requirement[] = [
   tool("mke2fs", { versionArgs: ["-V"], packages: { apt: "e2fsprogs", dnf: "e2fsprogs" } }),
+  tool("dd", { packages: { apt: "coreutils", dnf: "coreutils" } }),
+  tool("chroot", { packages: { apt: "coreutils", dnf: "coreutils" } }),
   tool("sfdisk", { packages: { apt: "fdisk", dnf: "util-linux-core" } }),
   tool("tar", { packages: { apt: "tar", dnf: "tar" } }),
   tool("grub-mkimage", { packages: { apt: "grub-common" } }),
