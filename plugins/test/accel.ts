@@ -4,8 +4,7 @@
  * Knows nothing of what is booted.
  * @module
  */
-import { accessSync, constants, lstatSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { accessSync, chmodSync, constants, lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Arch, RunContext } from "../../lib/mod.ts";
 
@@ -42,7 +41,7 @@ export async function probe(kind: "kvm" | "tcg", arch: Arch, context: Pick<RunCo
   const cpu = kind === "kvm" ? ["-cpu", "host"] : [];
   try {
     const { code } = await context.exec(
-      [arch.qemu.system.name, ...arch.qemu.machine, "-accel", kind, ...cpu, "-m", "64", "-nodefaults", "-no-reboot", "-display", "none",
+      [arch.qemu.system.name, ...arch.qemu.machine, "-accel", kind, ...cpu, "-m", "64", "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-drive", `file=${disk.replaceAll(",", ",,")},format=raw,if=ide,readonly=off`],
       { ok: anyCode, timeout: probeLimit },
     );
@@ -54,11 +53,14 @@ export async function probe(kind: "kvm" | "tcg", arch: Arch, context: Pick<RunCo
   }
 }
 
+/** Where the results of probes are kept: a directory for all users, in which only files of one's own count. */
+export const probeMemory = "/tmp/imgtask-kvm";
+
 /** The result is kept until the host boots again: the probe takes its whole limit where KVM does not work. */
 function memory(arch: Arch): string | undefined {
   try {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return join(tmpdir(), `imgtask-kvm-${process.getuid?.() ?? 0}-${arch.name}-${boot}`);
+    return join(probeMemory, `${process.getuid?.() ?? 0}-${arch.name}-${boot}`);
   } catch {
     return undefined;
   }
@@ -89,6 +91,8 @@ export async function accelerationFor(arch: Arch, context: Pick<RunContext, "exe
   const works = known ?? (await probe("kvm", arch, context));
   if (file !== undefined && known === undefined) {
     try {
+      // As /tmp itself: everybody may write there, and nobody may remove what is another's.
+      if (mkdirSync(probeMemory, { recursive: true }) !== undefined) chmodSync(probeMemory, 0o1777);
       const fresh = `${file}.${process.pid}`;
       writeFileSync(fresh, works ? "works\n" : "fails\n", { flag: "wx", mode: 0o600 });
       renameSync(fresh, file);

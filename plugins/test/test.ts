@@ -9,7 +9,7 @@ import { type DirectoryList, ImgtaskError, type Json, output, type OutputSpec, t
 import { archOf } from "../arch/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { parseDirectories } from "../dirs/parse.ts";
-import { accelerationFor } from "./accel.ts";
+import { accelerationFor, probeMemory } from "./accel.ts";
 import { bad, checkRest, type ConsoleExpectation, needsLogin, type Probed, probedOf, probesOf, type SystemExpectation, whole } from "./expectation.ts";
 import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
 import { judge, readAnswers, script } from "./guest.ts";
@@ -170,7 +170,8 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
     ...(login?.over === "serial" ? { secrets: { password: login.password } } : {}),
     outputs: spec,
     // Where a failed test is looked into, and the key by which the machine is entered.
-    untracked: { writes: [`logs/test-${name}`], reads: login === undefined || login.over === "serial" ? [] : [login.identity] },
+    // The network libraries of the emulator look for names of traffic classes, which it has no use for.
+    untracked: { writes: [`logs/test-${name}`, probeMemory], reads: ["/etc/libnl"].concat(login === undefined || login.over === "serial" ? [] : [login.identity]) },
     resources: { cpu: cpus, memory: memory * 1024 ** 2, kvm: true },
     run: (context) => bootAndCheck(context as unknown as Context),
   }) as Target<`test:${Name}`, TestOutputs>;
