@@ -236,12 +236,15 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   }
 }
 
-/** Adds to the history, and writes the metrics where they are asked for. That either cannot be written is a warning. */
+/**
+ * Adds to the history, and writes the metrics where they are asked for. That either cannot be written is a warning; but
+ * where a disk is full or fails, figures are the least that is lost, and nothing is said of them.
+ */
 async function keepFigures(history: History, project: Project, cwd: string, on: (event: Event) => void): Promise<void> {
   try {
     history.write(project.state);
   } catch (error) {
-    on({ type: "warning", code: "IMG6006", message: `The history could not be written: ${(error as Error).message}`, hint: undefined });
+    if (!["ENOSPC", "EDQUOT", "EIO", "EROFS"].includes((error as NodeJS.ErrnoException).code ?? "")) on({ type: "warning", code: "IMG6006", message: `The history could not be written: ${(error as Error).message}`, hint: undefined });
   }
   const file = process.env["IMGTASK_METRICS"] ?? "";
   if (file !== "") (await import("./metrics.ts")).writeMetrics(project, file, cwd, on);

@@ -7,12 +7,8 @@ import { ExitCode, ImgtaskError, type Secret, type Secrets } from "../../lib/mod
 import { redact } from "./mirror.ts";
 
 /**
- * How to log in to a server: a bearer token, a user with a password, or a header of one's own.
- *
- * @example
- * ```ts
- * download("rhel", media, { credentials: { type: "bearer", token: secret.env("RHEL_TOKEN") } });
- * ```
+ * How to log in to a server: a bearer token, a user with a password, or a header of one's own. `download()` has no
+ * option for it yet.
  */
 export type Credentials =
   | { readonly type: "bearer"; readonly token: Secret }

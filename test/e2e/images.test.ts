@@ -111,7 +111,7 @@ describe("the imagefile of the repository", { timeout: 25 * minutes }, () => {
   test("everything boots: the disk by BIOS and UEFI, the installer by BIOS and UEFI, and only then it is published", async (context) => {
     const result = await imgtask("publish:release");
     passed(result);
-    assert.deepEqual(result.ran, ["publish:release", "test:debian", "test:debian-iso-bios", "test:debian-iso-uefi", "test:debian-uefi"]);
+    assert.deepEqual(result.ran, ["publish:release", "sbom:debian", "test:debian", "test:debian-iso-bios", "test:debian-iso-uefi", "test:debian-uefi"]);
     context.diagnostic(/^\d.* in .*/m.exec(result.stderr)?.[0] ?? "");
     for (const name of ["debian", "debian-uefi", "debian-iso-bios", "debian-iso-uefi"]) {
       assert.match(project.read(`artifacts/test/${name}/junit.xml`), /failures="0"/);
