@@ -4,7 +4,6 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Console, Pattern, Sighting } from "./serial.ts";
 
 /** The terminal: what it shows, and a way to type. */
@@ -24,7 +23,10 @@ export interface Session {
 
 type Outcome<T> = T | { readonly refused: string };
 
-const prompt: Pattern = { source: "(?:^|\\n)[^\\n]*login: ?$", flags: "" };
+const prompt: Pattern = { source: "(?:^|\\n)[^\\n]*(?<!Last )login: ?$", flags: "" };
+const password: Pattern = { source: "password: ?$", flags: "i" };
+/** What login(1) says when it lets nobody in. */
+const incorrect = "[Ll]ogin incorrect|(?<!Last )login: ?$";
 
 async function wait({ console }: Terminal, { deadline, signal }: Session, pattern: Pattern, seconds: number): Promise<Sighting> {
   return console.expect(pattern, Math.min(deadline, Date.now() + seconds * 1000), signal);
@@ -42,14 +44,24 @@ async function logIn(terminal: Terminal, session: Session): Promise<Outcome<{ re
     if (shown === "ended" || shown === "panic") return { refused: stopped({ outcome: "ended" })! };
     if (shown === "late" && Date.now() >= session.deadline) return { refused: `no "login:" on the serial console` };
   }
-  terminal.type(`${session.user}\n`);
-  const asked = await wait(terminal, session, { source: "password: ?$", flags: "i" }, 60);
+  // What was typed for somebody before may still be on its way to login(1), which then takes this name for a password and
+  // asks for one anew; a prompt that merely answers the empty line is followed by the question for the password.
+  let asked: Sighting = { outcome: "late" };
+  for (let attempt = 0; attempt < 3 && asked.outcome === "late"; attempt++) {
+    terminal.type(`${session.user}\n`);
+    const first = await wait(terminal, session, { source: "password: ?$|(?<!last )login: ?$", flags: "i" }, 60);
+    const again = first.outcome === "seen" && !/password: ?$/i.test(first.text);
+    asked = again ? await wait(terminal, session, password, 10) : first;
+    if (!again) break;
+  }
   if (asked.outcome !== "seen") return { refused: stopped(asked) ?? `"${session.user}" was not asked for a password` };
   terminal.type(`${session.password}\n`);
+  // Nothing is typed before the answer: login(1) would take it for the next name.
+  const answer = await wait(terminal, session, { source: `${incorrect}|[$#%>] ?$`, flags: "" }, 6);
+  if (answer.outcome === "seen" && !/[$#%>] ?$/.test(answer.text)) return { refused: "the password was not accepted" };
   // The words of the command are not those that it prints: its echo is no answer.
-  await sleep(2000, undefined, { signal: session.signal });
   terminal.type(" unset HISTFILE; stty -echo; printf 'IMGTASK_%s\\n' READY\n");
-  const ready = await wait(terminal, session, { source: "IMGTASK_READY|[Ll]ogin incorrect|login: ?$", flags: "" }, 90);
+  const ready = await wait(terminal, session, { source: `IMGTASK_READY|${incorrect}`, flags: "" }, 90);
   if (ready.outcome === "seen" && ready.text.endsWith("IMGTASK_READY")) return { in: true };
   return { refused: stopped(ready) ?? (ready.outcome === "seen" ? "the password was not accepted" : "no shell after the password") };
 }

@@ -40,7 +40,8 @@ export function portProbe({ port, protocol = "tcp", open = true, reach }: Expect
   const wanted = open ? `open${reach === undefined ? "" : reach === "local" ? ", to the machine itself alone" : ", to other machines"}` : "closed";
   return {
     name: `port ${port}/${protocol} is ${wanted}`,
-    shell: `for f in tcp tcp6 udp udp6; do [ -r /proc/net/$f ] && sed "1d; s/^ */$f /" /proc/net/$f; done`,
+    // Only who listens: a busy machine has thousands of other sockets, and a console is slow.
+    shell: `for f in tcp tcp6 udp udp6; do [ -r /proc/net/$f ] && sed -n "s/^ *\\([0-9]*: [0-9A-F]*:[0-9A-F]* [0-9A-F]*:[0-9A-F]* 0[A7] \\).*/$f \\1/p" /proc/net/$f; done`,
     judge(printed) {
       const all = listeners(printed);
       const here = all.filter((one) => one.protocol === protocol && one.port === port);

@@ -21,9 +21,9 @@ const shells = [["sh", "-s"], ["bash", "-s"], ["busybox", "sh", "-s"]].filter(([
 /** What is found when this host is looked at. */
 function look(expect: SystemExpectation, [shell, ...argv]: readonly string[] = ["sh", "-s"], env: NodeJS.ProcessEnv = process.env): readonly Check[] {
   const questions: Questions = { probes: probesOf(probedOf("x", expect)), files: [], directories: [], commands: [] };
-  const { stdout, stderr } = spawnSync(shell!, argv, { input: script(questions, 1), encoding: "utf8", env });
+  const { stdout, stderr, error } = spawnSync(shell!, argv, { input: script(questions, 1), encoding: "utf8", env, maxBuffer: 64 << 20 });
   const answers = readAnswers(stdout);
-  assert.ok(answers.complete, stderr);
+  assert.ok(answers.complete, `${error?.message ?? ""} ${stderr}: ${stdout.slice(-300)}`);
   return judge(questions, answers);
 }
 
