@@ -110,12 +110,15 @@ async function probeTool(requirement: Tool, options: ProbeOptions): Promise<Find
   return { ...found, version, ok: true };
 }
 
-/** Runs a tool with its version arguments. Many print to standard error and many exit with 1: neither matters. */
+/**
+ * Runs a tool with its version arguments. Many print to standard error and many exit with 1: neither matters. The locale is
+ * C in UTF-8, since Ansible says nothing in any other encoding.
+ */
 function ask(
   path: string, args: readonly string[], env: Readonly<Record<string, string | undefined>>, timeout: number,
 ): Promise<{ readonly text: string } | { readonly problem: string }> {
   return new Promise((resolve) => {
-    const child = spawn(path, args, { env: { ...env, LC_ALL: "C", LANGUAGE: "C" }, cwd: "/", stdio: ["ignore", "pipe", "pipe"], detached: true });
+    const child = spawn(path, args, { env: { ...env, LC_ALL: "C.UTF-8", LANGUAGE: "C" }, cwd: "/", stdio: ["ignore", "pipe", "pipe"], detached: true });
     const parts: [string, string] = ["", ""];
     let late = false;
     const timer = setTimeout(() => {
