@@ -6,6 +6,7 @@
 import type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } from "./artifact.ts";
 import type { Json } from "./lift.ts";
 import type { Lineage } from "./lineage.ts";
+import type { LockEntry, Pin } from "./lock-file.ts";
 
 /** Anything a target can be given to read. */
 export type Handle = Input | Source | SourceGlob;
@@ -85,6 +86,29 @@ export interface ExecResult {
 /** A command and its arguments; never a shell string. */
 export type Argv = readonly [string, ...string[]];
 
+/** A target's entry in `imgtask.lock`, as its recipe sees and changes it. */
+export interface PinAccess {
+  /** What is pinned; `undefined` when nothing is. */
+  readonly entry: Pin | undefined;
+  /** Says what this result, not verified yet, would be pinned as: once it is, it need not be made again. */
+  propose(pin: Pin): void;
+  /** Says what was verified: it is written when the result is recorded. */
+  accept(pin: Pin): void;
+}
+
+/** How a target's entry in `imgtask.lock` is part of it. */
+export interface PinSpec {
+  /** Name of the entry: the id of the media. */
+  readonly entry: string;
+  /** Fields of a pin that the result depends on. */
+  readonly fields: readonly (keyof Pin)[];
+  /** Asks what would be pinned now, and verifies it. @default another target of the entry knows */
+  readonly resolve?: (context: PinContext) => Promise<LockEntry>;
+}
+
+/** What is given to what asks for something to pin, outside a run. */
+export type PinContext = Pick<RunContext, "params" | "env" | "project" | "tmp" | "signal" | "exec" | "log" | "progress">;
+
 /** What a recipe is given. Everything else it could reach is refused or not tracked, so it should not reach it. */
 export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S = {}> {
   /** Name of the target, `kind:name`. */
@@ -105,6 +129,8 @@ export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S 
   readonly project: string;
   /** Seconds since 1970 to use for every time stamp in an output (`SOURCE_DATE_EPOCH`). */
   readonly epoch: number;
+  /** Its entry in `imgtask.lock`. @default the target declares no `pin` */
+  readonly pin?: PinAccess;
   /** How the inputs came about, as the records have it. */
   lineage(): Lineage;
   /** Aborts when the run is to end. */

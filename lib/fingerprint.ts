@@ -5,6 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import { canonicalJson, type Digest } from "./digest.ts";
+import type { Pin } from "./lock-file.ts";
 import type { Declaration, Json } from "./target.ts";
 
 /** Changes when the meaning of a manifest changes: then every result is stale once. */
@@ -33,6 +34,8 @@ export interface Resolution {
   readonly epoch: number;
   /** Versions of the declared tools. */
   readonly tools: Readonly<Record<string, string>>;
+  /** What is pinned; of targets that declare a pin, how often something was when nothing is. @default the target declares none */
+  readonly pin?: Pin | number;
 }
 
 /** A manifest: keys and values in a fixed order. Keys are unique. */
@@ -63,6 +66,9 @@ function walk(declaration: Declaration, resolution: Resolution, write: (key: str
   // Where it is, and the version that somebody gave it: not even a digest of the value.
   for (const [name, ref] of Object.entries(declaration.secrets ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) write(`secret ${name}`, canonicalJson(ref));
   for (const name of Object.keys(resolution.tools).sort()) write(`tool ${name}`, resolution.tools[name]!);
+  const { pin } = resolution;
+  if (typeof pin === "number") write("pin", `none since pin ${pin}`);
+  else if (pin !== undefined) for (const field of declaration.pin?.fields ?? []) write(`pin ${field}`, canonicalJson(pin[field] ?? null));
   for (const name of Object.keys(declaration.outputs).sort()) write(`output ${name}`, canonicalJson(declaration.outputs[name]));
 }
 

@@ -50,6 +50,7 @@ export {
   type Publisher,
   type Release,
 } from "./plugin.ts";
+export { isPin, type LockEntry, type Pin } from "./lock-file.ts";
 export { packageFile, packageVersion as version } from "./package.ts";
 export { inputsOf, type Lineage, type Made, type OutputRef } from "./lineage.ts";
 export { type Envelope, parseEnvelope, seal, signerOf } from "./dsse.ts";
@@ -85,6 +86,7 @@ export {
   type Json,
   type Outputs,
   type Params,
+  type PinContext,
   type Resolved,
   type RunContext,
   source,

@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { compareFiles, type FileComparison } from "./compare.ts";
 import { guardStrays } from "./guard.ts";
 import { Places } from "./inside/locate.ts";
+import { pinningOf } from "./pin.ts";
 import { commandsDirectory } from "./project.ts";
 import type { Record, StoredOutput } from "./record.ts";
-import { callRecipe, makeContext, type RunOptions, secretContext } from "./run.ts";
+import { callRecipe, makeContext, pinIn, type RunOptions, secretContext } from "./run.ts";
 import type { State } from "./state.ts";
 import type { TreeEntry } from "./store.ts";
 
@@ -55,7 +56,7 @@ export async function rebuild(options: RebuildOptions, record: Record, log: { re
   let done = false;
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
-    const { context } = await makeContext(options, directory, outputs, log.fd, { env: resolution.env, hush });
+    const { context } = await makeContext(options, directory, outputs, log.fd, { env: resolution.env, hush, pin: pinningOf(declaration, pinIn(resolution), false).access });
     await callRecipe(registered.recipe!, context, declaration);
     for (const [name, path] of Object.entries(hush === undefined ? {} : outputs)) await hush!.output(name, path);
     const compared: OutputComparison[] = [];

@@ -15,6 +15,7 @@ import { statOf } from "./files.ts";
 import { fingerprint, manifest, type Resolution } from "./fingerprint.ts";
 import { guardStrays } from "./guard.ts";
 import { originOf } from "./origin.ts";
+import { type Pinning, pinningOf } from "./pin.ts";
 import { commandsDirectory } from "./project.ts";
 import type { Hush } from "./hush.ts";
 import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
@@ -72,6 +73,7 @@ const worthwhile = 250;
 export async function runTarget(options: RunOptions, log: { readonly fd: number }): Promise<RunResult> {
   const { state, registered, resolution } = options;
   const { declaration } = registered;
+  const pinning = pinningOf(declaration, pinIn(resolution), state.frozen);
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
@@ -82,7 +84,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const watch = options.audit?.auditor.watch(resolution.env);
-    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? resolution.env, hush });
+    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? resolution.env, hush, pin: pinning.access });
     const code = options.audit?.codeOf(declaration);
     options.part?.("recipe");
     watch?.begin();
@@ -101,24 +103,30 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     const stored: { [name: string]: StoredOutput } = {};
     checkKept(declaration, state);
     for (const name of Object.keys(declaration.outputs)) stored[name] = await storeOutput(declaration, name, outputs[name]!, started, state);
-    const record: Record = {
-      target: declaration.name,
-      fingerprint: fingerprint(declaration, resolution),
-      manifest: manifest(declaration, resolution),
-      outputs: stored,
-      time: Date.now(),
-      duration: Date.now() - started,
-      reasons: options.reasons,
-    };
+    const time = Date.now(), duration = time - started;
+    const recordOf = (under: Resolution): Record => ({
+      target: declaration.name, fingerprint: fingerprint(declaration, under), manifest: manifest(declaration, under), outputs: stored, time, duration, reasons: options.reasons,
+    });
+    const [proposed, accepted] = [pinning.proposed(), pinning.accepted()].map((pin) => (pin === undefined ? undefined : recordOf({ ...resolution, pin })));
+    const record = accepted ?? recordOf(resolution);
     for (const name of Object.keys(stored)) await refuseForeign(declaration, name, stored[name]!, state);
     options.part?.("check inputs");
-    const inputs = new Witness();
+    let inputs = new Witness();
     const again = await options.resolveAgain(inputs);
     // An edit that was put back is seen by the time stamps alone, while the recipe may have read it.
-    const edited = fingerprint(declaration, again) !== record.fingerprint || !sameFiles(inputs, options.inputs);
+    // Another target may have pinned the same meanwhile.
+    const known = [fingerprint(declaration, resolution), proposed?.fingerprint, accepted?.fingerprint];
+    const edited = !known.includes(fingerprint(declaration, again)) || !sameFiles(inputs, options.inputs);
     if (edited) return { record, edited, inputs };
     // The bytes are safe in the store. Killed between here and the last link, the next run restores what is missing.
     options.part?.("record and place");
+    if (proposed !== undefined) state.records.append(proposed, duration >= worthwhile);
+    if (accepted !== undefined) {
+      // A run that is killed before the record is written makes the target again, of what is pinned then.
+      state.lock.write(new Map([[declaration.pin!.entry, pinning.accepted()!]]));
+      inputs = new Witness();
+      await options.resolveAgain(inputs);
+    }
     state.records.append(record, record.duration >= worthwhile);
     for (const name of Object.keys(stored)) await restoreOutput(declaration, name, stored[name]!, state);
     done = true;
@@ -134,6 +142,11 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
       await state.workplaces.giveBack(directory, done);
     }
   }
+}
+
+/** What is pinned, if anything is. */
+export function pinIn({ pin }: Resolution): Exclude<Resolution["pin"], number> {
+  return typeof pin === "number" ? undefined : pin;
 }
 
 function undeclared({ name }: Declaration, { undeclared: found }: Judgement): ImgtaskError {
@@ -268,7 +281,7 @@ export function secretContext({ state, signal }: Pick<RunOptions, "state" | "sig
 }
 
 /** What a recipe is given when it runs in a private directory. */
-export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
+export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined; readonly pin: Pinning["access"] }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
   const { registered, state, signal } = options;
   const { declaration } = registered;
   const tmp = join(directory, "tmp");
@@ -294,6 +307,7 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
     params: fill(declaration.params, paths),
     env: seen.env,
     secrets: hush?.values ?? {},
+    ...(seen.pin === undefined ? {} : { pin: seen.pin }),
     outputs,
     tmp,
     project: state.project.directory,

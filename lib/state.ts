@@ -10,6 +10,7 @@ import { epochOf } from "./epoch.ts";
 import { ImgtaskError } from "./error.ts";
 import type { Resolution, SourceEntry } from "./fingerprint.ts";
 import type { Loaded } from "./load.ts";
+import { isPin, LockFile } from "./lock-file.ts";
 import { commandsDirectory, type Project } from "./project.ts";
 import { nobody, Records, type Trust } from "./record.ts";
 import { globEntries, sourceEntries } from "./sources.ts";
@@ -30,6 +31,10 @@ export interface State {
   readonly tools: ToolVersions;
   /** Where recipes run. */
   readonly workplaces: Workplaces;
+  /** What is pinned. */
+  readonly lock: LockFile;
+  /** Nothing may be pinned that is not. */
+  readonly frozen: boolean;
   /** Seconds since 1970 for time stamps in outputs: `SOURCE_DATE_EPOCH`, or a constant. */
   readonly epoch: number;
 }
@@ -45,12 +50,13 @@ export async function openTrust(project: Project, env: NodeJS.ProcessEnv = proce
  *
  * @param trust from {@linkcode openTrust}. @default nobody's results are believed where only some should be
  * @param options.readOnly for commands that only look: what is found damaged stays where it is. @default false
+ * @param options.frozen whether the lock file must stay as it is. @default false
  */
 export function openState(
   project: Project,
   trust: Trust | undefined = project.caches === project.state ? undefined : nobody,
   env: NodeJS.ProcessEnv = process.env,
-  options: { readonly readOnly?: boolean } = {},
+  options: { readonly readOnly?: boolean; readonly frozen?: boolean } = {},
 ): State {
   const cache = new StatCache(join(project.caches, "stat-cache"));
   const store = new Store(join(project.state, "store"), cache, options);
@@ -62,6 +68,8 @@ export function openState(
     artifacts: new Artifacts(store, cache, join(project.state, "tmp"), { uid: process.geteuid?.() ?? 1 }),
     tools: new ToolVersions(join(project.caches, "tools")),
     workplaces: new Workplaces(commandsDirectory(project)),
+    lock: new LockFile(project.directory, project.state),
+    frozen: options.frozen ?? false,
     epoch: epochOf(env["SOURCE_DATE_EPOCH"]),
   };
 }
@@ -87,6 +95,15 @@ export interface Upstream {
   get(output: string): Content | undefined;
 }
 
+/** What is pinned, or how often something was. Of the file only this entry counts: others may be written meanwhile. */
+function pinOf(id: string, lock: LockFile, witness: Witness): NonNullable<Resolution["pin"]> {
+  witness.part(lock.path);
+  const entry = lock.entries().get(id);
+  if (isPin(entry)) return entry;
+  witness.part(lock.counts);
+  return lock.times(id);
+}
+
 /** What everything that a target's result depends on is right now. Its upstream outputs must be known. */
 export async function resolveNow(declaration: Declaration, loaded: Loaded, state: State, upstream: Upstream, witness: Witness): Promise<Resolution> {
   const inputs: Map<string, string | readonly SourceEntry[] | undefined> = new Map();
@@ -102,7 +119,9 @@ export async function resolveNow(declaration: Declaration, loaded: Loaded, state
   } catch (error) {
     throw error instanceof ImgtaskError ? error.at(declaration.location) : error;
   }
+  const pinned = declaration.pin === undefined ? undefined : pinOf(declaration.pin.entry, state.lock, witness);
   return {
+    ...(pinned === undefined ? {} : { pin: pinned }),
     recipe: loaded.recipeDigest(declaration),
     inputs,
     env: Object.fromEntries(declaration.env.map((name) => [name, process.env[name]])),

@@ -5,16 +5,17 @@
  */
 import { makeArtifact, type Artifact, type OutputSpec } from "./artifact.ts";
 import { callerFrames, callerLocation, placeIn } from "./caller.ts";
-import type { Inputs, Outputs, Params, RunContext, TypeOf, Untracked } from "./context.ts";
+import type { Inputs, Outputs, Params, PinContext, PinSpec, RunContext, TypeOf, Untracked } from "./context.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
+import type { LockEntry, Pin } from "./lock-file.ts";
 import { type Demand, demandOf, type Resources } from "./resources.ts";
 import { checkPatience, type Retries } from "./retry.ts";
 import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
 import type { Requirement } from "./tool.ts";
 
 export type {
-  Amount, Argv, ExecOptions, ExecResult, Handle, Inputs, Outputs, Params, Resolved, RunContext, Untracked,
+  Amount, Argv, ExecOptions, ExecResult, Handle, Inputs, Outputs, Params, PinAccess, PinContext, PinSpec, Resolved, RunContext, Untracked,
 } from "./context.ts";
 export type { InputRef, Json } from "./lift.ts";
 export { source, type SourceFunction } from "./source.ts";
@@ -63,6 +64,8 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
    * the imagefile, or absolute. @default none
    */
   readonly keeps?: readonly string[];
+  /** Its entry in `imgtask.lock`: part of the fingerprint, and given to the recipe, which may change it. @default none */
+  readonly pin?: PinSpec;
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -99,6 +102,8 @@ export interface Declaration {
   readonly untracked?: Untracked;
   readonly sensitive?: boolean;
   readonly keeps?: readonly string[];
+  /** Which entry of the lock file counts, and what of it. */
+  readonly pin?: { readonly entry: string; readonly fields: readonly (keyof Pin)[] };
   /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
   readonly module?: string;
   /** Targets that belong to a group, or must merely come first. */
@@ -112,6 +117,8 @@ export type Recipe = (context: RunContext) => Promise<void> | void;
 export interface Registered {
   readonly declaration: Declaration;
   readonly recipe: Recipe | undefined;
+  /** Asks what would be pinned now. */
+  readonly resolvePin?: (context: PinContext) => Promise<LockEntry>;
   /** The raw arguments, from which the recipe's context is resolved. */
   readonly inputs: Inputs;
   readonly params: Params;
@@ -232,12 +239,14 @@ export function target<
     ...(spec.untracked === undefined ? {} : { untracked: spec.untracked }),
     ...(spec.sensitive === true ? { sensitive: true } : {}),
     ...(spec.keeps === undefined ? {} : { keeps: spec.keeps }),
+    ...(spec.pin === undefined ? {} : { pin: { entry: spec.pin.entry, fields: spec.pin.fields } }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };
   registry().targets.push({
     declaration,
     recipe: spec.run as unknown as Recipe,
+    ...(spec.pin?.resolve === undefined ? {} : { resolvePin: spec.pin.resolve }),
     inputs: spec.inputs ?? {},
     params: spec.params,
     secrets: spec.secrets ?? {},

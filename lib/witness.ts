@@ -14,8 +14,8 @@ export interface Fact {
   readonly follow: boolean;
   /** Device, inode, size, mtime and ctime; only the type of file when what is in it does not matter; `undefined` when nothing was there. */
   readonly seen: Identity | FileType | undefined;
-  /** Set for directories by the one who looked; not kept. */
-  readonly directory?: true;
+  /** Set by the one who looked where only a part counts, which the fingerprint holds: the names in a directory, an entry of a file. Not kept. */
+  readonly part?: true;
 }
 
 /** Changes whenever a file's content, mode, or, of a directory, the names in it could have. Times in milliseconds. */
@@ -76,6 +76,13 @@ export class Witness {
     return stat;
   }
 
+  /** Looks at a file of which only a part counts. */
+  part(path: string): void {
+    const stat = statOf(path, true);
+    this.facts.push({ path, follow: true, seen: stat === undefined ? undefined : identityIn(stat), part: true });
+    if (stat !== undefined) this.#doubt(stat);
+  }
+
   /** The names in a directory, in code unit order. */
   names(path: string): readonly string[] {
     this.stat(path, true);
@@ -89,7 +96,7 @@ export class Witness {
   }
 
   #keep(path: string, follow: boolean, stat: BigIntStats | undefined, seen: Fact["seen"]): void {
-    this.facts.push({ path, follow, seen: stat === undefined ? undefined : seen, ...(stat?.isDirectory() === true ? { directory: true } : {}) });
+    this.facts.push({ path, follow, seen: stat === undefined ? undefined : seen, ...(stat?.isDirectory() === true ? { part: true } : {}) });
   }
 
   #doubt(stat: BigIntStats): void {
@@ -98,12 +105,12 @@ export class Witness {
 }
 
 /**
- * Whether two witnesses saw the same files in the same state. Directories do not count: of them the names do, which
- * the fingerprint holds. A ctime that moved alone tells of a file that was moved away and back, or of new links to it,
+ * Whether two witnesses saw the same files in the same state. What only counts in part is passed over: directories, of
+ * which the names count, and the lock file. The fingerprint holds that part. A ctime that moved alone tells of a file that was moved away and back, or of new links to it,
  * as recipes make them of what they read; then there are several.
  */
 export function sameFiles(one: Witness, other: Witness): boolean {
-  const files = ({ facts }: Witness): readonly Fact[] => facts.filter(({ directory }) => directory !== true);
+  const files = ({ facts }: Witness): readonly Fact[] => facts.filter(({ part }) => part !== true);
   const before = files(one), after = files(other);
   return before.length === after.length && before.every((fact, index) => sameFile(fact, after[index]!));
 }

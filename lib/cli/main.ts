@@ -16,7 +16,7 @@ import { unchanged } from "./unchanged.ts";
 const colorFor = (options: Options | undefined): boolean => wantsColor(process.stderr, process.env, options?.color);
 
 /** What a run is told by that changes nothing when there is nothing to do. */
-const harmless: ReadonlySet<string> = new Set(["jobs", "memory", "keep-going", "fail-fast", "directory", "imagefile", "color", "quiet", "install-tools"]);
+const harmless: ReadonlySet<string> = new Set(["jobs", "memory", "keep-going", "fail-fast", "directory", "imagefile", "color", "quiet", "install-tools", "frozen"]);
 
 async function dispatch(options: Options, context: CommandContext): Promise<ExitCode> {
   switch (options.command) {
@@ -46,6 +46,10 @@ async function dispatch(options: Options, context: CommandContext): Promise<Exit
       return (await import("./check.ts")).check(context);
     case "clean":
       return (await import("./clean.ts")).clean(context);
+    case "outdated":
+      return (await import("./outdated.ts")).outdated(context);
+    case "update":
+      return (await import("./outdated.ts")).update(context);
     case "ci":
       return (await import("./ci.ts")).ci(context);
     case "metrics":

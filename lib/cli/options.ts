@@ -11,7 +11,7 @@ import type { FailureMode } from "../schedule.ts";
 
 /** Every command. A word that is none of these is a target to run. */
 export const commands = [
-  "run", "plan", "list", "show", "why", "graph", "verify", "doctor", "check", "clean", "metrics", "ci", "init", "help", "version",
+  "run", "plan", "list", "show", "why", "graph", "verify", "doctor", "check", "clean", "outdated", "update", "metrics", "ci", "init", "help", "version",
 ] as const;
 
 /** One of {@linkcode commands}. */
@@ -37,6 +37,8 @@ export interface Options {
   readonly trace: string | undefined;
   /** `run -n`; the command is `plan` then. @default false */
   readonly dryRun: boolean;
+  /** What would change `imgtask.lock` fails. @default false */
+  readonly frozen: boolean;
   /** Run the named targets even when they are fresh. @default false */
   readonly force: boolean;
   /** Watch what the named targets read and write; they run even when fresh. @default false */
@@ -54,7 +56,7 @@ export interface Options {
   readonly verbose: boolean;
   /** Install missing tools with the system's package manager. @default false */
   readonly installTools: boolean;
-  /** `plan` ends with 5 when something would run. @default false */
+  /** `plan` ends with 5 when something would run, `outdated` when there are newer media. @default false */
   readonly exitCode: boolean;
   /** Of `graph`. @default "mermaid" */
   readonly format: "mermaid" | "dot";
@@ -92,10 +94,11 @@ const flags: Readonly<Record<string, Flag>> = {
   trace: { type: "string", of: ["run"] },
   "dry-run": { type: "boolean", short: "n", of: building },
   force: { type: "boolean", short: "f", of: [...building, "ci"] },
+  frozen: { type: "boolean", of: ["run"] },
   audit: { type: "boolean", of: ["run"] },
   directory: { type: "string", short: "C" },
   imagefile: { type: "string" },
-  json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "verify", "version"] },
+  json: { type: "boolean", of: ["run", "plan", "list", "show", "why", "graph", "doctor", "check", "clean", "verify", "outdated", "update", "version"] },
   rebuild: { type: "boolean", of: ["verify"] },
   deep: { type: "boolean", of: ["verify"] },
   key: { type: "string", of: ["verify"] },
@@ -104,7 +107,7 @@ const flags: Readonly<Record<string, Flag>> = {
   quiet: { type: "boolean", short: "q" },
   verbose: { type: "boolean", short: "v" },
   "install-tools": { type: "boolean", of: ["run", "doctor"] },
-  "exit-code": { type: "boolean", of: building },
+  "exit-code": { type: "boolean", of: [...building, "outdated"] },
   format: { type: "string", of: ["graph"] },
   store: { type: "boolean", of: ["clean"] },
   artifacts: { type: "boolean", of: ["clean"] },
@@ -223,6 +226,7 @@ export function parseOptions(argv: readonly string[]): Options {
     trace: text("trace"),
     dryRun,
     force: given.has("force"),
+    frozen: given.has("frozen"),
     audit: given.has("audit"),
     directory: text("directory"),
     imagefile: text("imagefile"),
@@ -252,7 +256,7 @@ function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>
   if (given.has("help")) return { command: "help", targets: named === undefined ? [] : [named], implied: false };
   if (first === undefined) {
     // A flag that only makes sense when building asks for the default target.
-    const build = ["jobs", "memory", "keep-going", "fail-fast", "trace", "dry-run", "force", "audit", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
+    const build = ["jobs", "memory", "keep-going", "fail-fast", "trace", "dry-run", "force", "frozen", "audit", "reporter", "install-tools", "exit-code"].some((name) => given.has(name));
     return { command: build ? "run" : "list", targets: [], implied: false };
   }
   if (named === undefined) return { command: "run", targets: words, implied: true };

@@ -166,7 +166,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   });
   if (lock === undefined) return signalCode(context);
   try {
-    const state = openState(project, trust);
+    const state = openState(project, trust, process.env, { frozen: options.frozen });
     const aside = trust === undefined ? [] : (await import("../trust.ts")).putAside(project, process.env);
     const kept = Evidence.read(evidenceFile(project), { ...project, epoch: state.epoch, env: process.env });
     // Results that somebody else recorded since are not in it.

@@ -10,14 +10,15 @@ import { fetchImage, imageEnv, imageReads, partialDirectory, imageSecrets, media
 import { logDirectory, logVerification, verdictOf } from "./log.ts";
 import { hostMirrors } from "./mirror.ts";
 import { fetchPackage } from "./package.ts";
+import { isOpen } from "./pin.ts";
 
 /**
  * Downloaded media that nobody has checked yet. The only thing to do with it is to give it to `verify`.
  *
  * Its tree holds everything that is needed to prove the media genuine without the network:
  *
- * - of an ISO image: `image.iso`, the `list` of checksums as the mirror has it, `list.signature` where it is a file of its
- *   own, `keys` where imgtask carries none, and `origin.json`;
+ * - of an ISO image: `image.iso` and `origin.json`; unless it is pinned by `imgtask.lock`, the `list` of checksums as the
+ *   mirror has it, `list.signature` where it is a file of its own, and `keys` where imgtask carries none;
  * - of a package: `InRelease`, the index as the mirror has it (`Packages.xz`, `Packages.gz` or `Packages`), `package.deb`.
  */
 export type Download<Name extends string = string, M extends Media = Media> = Target<`download:${Name}`, { out: OutputSpec<"media"> }> & {
@@ -66,7 +67,7 @@ async function run(context: RunContext): Promise<void> {
  *
  * @param name what follows `download:` in the target's name.
  * @param media from a distribution: `debian.installer({ release: "bookworm", arch: "x86_64" })`.
- * @throws {ImgtaskError} when run: IMG5001 to IMG5009, IMG4020, IMG4021 and IMG2105, see README.md ("Errors").
+ * @throws {ImgtaskError} when run: IMG5001 to IMG5009, IMG4020, IMG4021, IMG4080 and IMG2105, see README.md ("Errors").
  *
  * @example
  * ```ts
@@ -86,6 +87,7 @@ export function download<const Name extends string, const M extends Media>(name:
     // Each transfer is resumed by itself; this is for a mirror that is gone for longer.
     retries: { times: 2, delay: 5000 },
     untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory, partialDirectory] },
+    ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256"] as const } } : {}),
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

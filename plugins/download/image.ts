@@ -6,9 +6,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, type Keyring, type Media, type MirrorSource, type PortalSource, type RunContext, type Secrets } from "../../lib/mod.ts";
+import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, type Keyring, type Media, type MirrorSource, type Pin, type PinContext, type PortalSource, type RunContext, type Secrets } from "../../lib/mod.ts";
 import { type Found, findImage, scanList } from "./list.ts";
 import { checkMirror, redact } from "./mirror.ts";
+import { pathOf, pinnedOf } from "./pin.ts";
 import { addressOnPortal } from "./portal.ts";
 import { sizeOf } from "./probe.ts";
 import { type Brought, page, transfer, type Transfer } from "./transfer.ts";
@@ -60,7 +61,7 @@ function addressOf(value: string, variable: string): string {
 }
 
 /** Brings the keys from where they are published. Any bytes will do: `verify` takes the pinned keys out of them. */
-async function fetchKeys(keys: Keyring, file: string, context: RunContext): Promise<void> {
+async function fetchKeys(keys: Keyring, file: string, context: PinContext): Promise<void> {
   const named = keys.env === undefined ? undefined : context.env[keys.env];
   const url = named !== undefined && named !== "" ? addressOf(named, keys.env!) : keys.files === undefined ? keys.url : undefined;
   if (url === undefined) return;
@@ -74,7 +75,10 @@ interface Place {
   readonly found: Found;
 }
 
-async function fetchList(base: string, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Place> {
+async function fetchList(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: PinContext): Promise<Place> {
+  context.log(`mirror: ${redact(mirror)}`);
+  context.progress(source.list.file);
+  const base = `${mirror}/${source.directory}`;
   const { list } = source;
   const path = join(directory, imageFiles.list);
   const url = `${base}/${list.file}`;
@@ -96,16 +100,45 @@ async function fetchList(base: string, media: ImageMedia, source: MirrorSource, 
 
 /** Brings list, signature and image from one mirror. */
 async function fromMirror(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
-  context.log(`mirror: ${redact(mirror)}`);
-  context.progress(source.list.file);
-  const { base, found } = await fetchList(`${mirror}/${source.directory}`, media, source, directory, context);
+  const { base, found } = await fetchList(mirror, media, source, directory, context);
   const url = `${base}/${found.name}`;
   context.log(`image: ${found.name}`);
   const wanted = source.list.algorithm === "sha256" ? found.digest : media.sha256;
-  const others = mirrorsOf(source, context).filter((other) => other !== mirror).map((other) => `${other}/${source.directory}/${found.name}`);
-  const got = await fetchLarge({ url, mirrors: others, file: join(directory, imageFiles.image), limit: found.size ?? media.limit ?? imageLimit, mirrorEnv: source.env }, wanted, context);
+  const path = pathOf(source, found.name);
+  const got = await fetchLarge({ url, mirrors: others(mirror, path, source, context), file: join(directory, imageFiles.image), limit: found.size ?? media.limit ?? imageLimit, mirrorEnv: source.env }, { sha256: wanted }, context);
   if (wanted !== undefined && got.sha256 !== wanted) throw damaged(url, wanted, got.sha256, source.env);
-  return { name: found.name, ...(found.version === undefined ? {} : { version: found.version }), url: redact(url) };
+  const version = found.version === undefined ? {} : { version: found.version };
+  if (media.sha256 === undefined) context.pin?.propose({ file: found.name, path, sha256: got.sha256, size: got.size, ...version });
+  return { name: found.name, ...version, url: redact(url) };
+}
+
+/** Brings the image that is pinned, and nothing else: its digest vouches for it. */
+async function pinnedFrom(mirror: string, pin: Pin, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+  const url = `${mirror}/${pin.path}`;
+  context.log(`image: ${redact(url)}, pinned`);
+  const what = { url, mirrors: others(mirror, pin.path, source, context), file: join(directory, imageFiles.image), limit: pin.size ?? media.limit ?? imageLimit, mirrorEnv: source.env };
+  try {
+    await fetchLarge(what, { sha256: pin.sha256, size: pin.size }, context);
+  } catch (error) {
+    const first = error instanceof ImgtaskError && error.code === "IMG5011" && error.exitCode === ExitCode.refused ? error.cause : error;
+    if (first instanceof ImgtaskError && (first.code === "IMG4020" || first.code === "IMG5005")) throw notPinned(pin, first.found ?? "other bytes");
+    throw error;
+  }
+  return { name: pin.file, ...(pin.version === undefined ? {} : { version: pin.version }), url: redact(url) };
+}
+
+/**
+ * Other bytes than those that the lock file pins.
+ *
+ * @param found their digest, as an error says it.
+ */
+export function notPinned(pin: Pin, found: string): ImgtaskError {
+  return new ImgtaskError("IMG4080", `${pin.file} is not the one that imgtask.lock pins`, {
+    expected: `SHA-256 ${pin.sha256}${pin.size === undefined ? "" : `, ${pin.size} bytes`}`,
+    found,
+    hint: "If its publisher replaced it, `imgtask update` pins the newest one; look at what changed in imgtask.lock",
+    exitCode: ExitCode.refused,
+  });
 }
 
 function damaged(url: string, expected: string, found: string, env: string): ImgtaskError {
@@ -118,25 +151,32 @@ function damaged(url: string, expected: string, found: string, env: string): Img
 }
 
 /** Base URLs, the one to ask first in front. */
-function mirrorsOf(source: MirrorSource, context: RunContext): readonly string[] {
+function mirrorsOf(source: MirrorSource, context: PinContext): readonly string[] {
   const named = context.env[source.env];
   return named !== undefined && named !== "" ? [checkMirror(named, source.env)] : source.mirrors;
 }
 
+/** The same path on the mirrors beside the one that is asked first. */
+function others(mirror: string, path: string, source: MirrorSource, context: PinContext): readonly string[] {
+  return mirrorsOf(source, context).filter((other) => other !== mirror).map((other) => `${other}/${path}`);
+}
+
 /** Brings an image: in parts and from several mirrors where its digest is known, and with what an earlier run had of it. */
-async function fetchLarge(what: Transfer, sha256: string | undefined, context: RunContext): Promise<Brought> {
-  const size = sha256 === undefined ? undefined : await sizeOf(what, context);
+async function fetchLarge(what: Transfer, known: { readonly sha256: string | undefined; readonly size?: number | undefined }, context: RunContext): Promise<Brought> {
+  const { sha256 } = known;
+  const size = sha256 === undefined ? undefined : known.size ?? (await sizeOf(what, context));
   const got = await transfer({ ...what, kept: join(context.project, partialDirectory), ...(sha256 === undefined || size === undefined ? {} : { expected: { sha256, size } }) }, context);
   const { fetched, found, readBack } = got;
   context.log(`${got.size} bytes: ${fetched} fetched, ${found} from an earlier run, ${readBack} read again to hash them`);
   return got;
 }
 
-async function fromMirrors(media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+/** Tries one mirror after the other. */
+async function fromMirrors<T>(media: ImageMedia, source: MirrorSource, context: PinContext, from: (mirror: string) => Promise<T>): Promise<T> {
   const mirrors = mirrorsOf(source, context);
   for (const [index, mirror] of mirrors.entries()) {
     try {
-      return await fromMirror(mirror, media, source, directory, context);
+      return await from(mirror);
     } catch (error) {
       const last = index === mirrors.length - 1;
       if (last || !(error instanceof ImgtaskError) || !error.code.startsWith("IMG5")) throw error;
@@ -159,9 +199,19 @@ async function fromFile(media: ImageMedia, source: FileSource, directory: string
 async function fromPortal(media: ImageMedia, source: PortalSource, directory: string, context: RunContext): Promise<Origin> {
   const token = (context.secrets as Readonly<Record<string, string>>)["token"]!;
   const { url, name = media.image.name } = await addressOnPortal(source, media.sha256!, token, context);
-  const got = await fetchLarge({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: source.env }, media.sha256, context);
+  const got = await fetchLarge({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: source.env }, { sha256: media.sha256 }, context);
   if (got.sha256 !== media.sha256) throw damaged(url, media.sha256!, got.sha256, source.env);
   return { name, url: redact(url) };
+}
+
+/** Fills a directory with what vouches for the newest image: its list and signature, and keys. */
+export async function fetchVouchers(media: ImageMedia, source: MirrorSource, directory: string, context: PinContext): Promise<void> {
+  await keysFor(media, source, directory, context);
+  await fromMirrors(media, source, context, (mirror) => fetchList(mirror, media, source, directory, context));
+}
+
+async function keysFor(media: ImageMedia, { list }: MirrorSource, directory: string, context: PinContext): Promise<void> {
+  if (list.signature.kind !== "none" && list.signature.kind !== "minisign") await fetchKeys(media.keys, join(directory, imageFiles.keys), context);
 }
 
 /** Fills a directory with the image, its list and signature, keys, and where it came from. */
@@ -170,8 +220,10 @@ export async function fetchImage(media: ImageMedia, directory: string, context: 
   let origin: Origin;
   if (source.kind === "file") origin = await fromFile(media, source, directory, context);
   else if (source.kind === "mirror") {
-    if (source.list.signature.kind !== "none" && source.list.signature.kind !== "minisign") await fetchKeys(media.keys, join(directory, imageFiles.keys), context);
-    origin = await fromMirrors(media, source, directory, context);
+    const pin = pinnedOf(media, context);
+    if (pin === undefined) await keysFor(media, source, directory, context);
+    origin = await fromMirrors(media, source, context, (mirror) =>
+      pin === undefined ? fromMirror(mirror, media, source, directory, context) : pinnedFrom(mirror, pin, media, source, directory, context));
   } else origin = await fromPortal(media, source, directory, context);
   await writeFile(join(directory, imageFiles.origin), `${JSON.stringify(origin)}\n`);
 }

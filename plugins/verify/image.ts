@@ -7,9 +7,10 @@ import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { copyFile, mkdtemp, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ChecksumList, type ImageMedia, ImgtaskError, ExitCode, type Keyring, parsePublicKey, type RunContext, verifyMinisign } from "../../lib/mod.ts";
-import { imageFiles, type Origin } from "../download/image.ts";
+import { type ChecksumList, type ImageMedia, ImgtaskError, ExitCode, type Keyring, type LockEntry, type MirrorSource, parsePublicKey, type Pin, type PinContext, type RunContext, verifyMinisign } from "../../lib/mod.ts";
+import { fetchVouchers, imageFiles, notPinned, type Origin } from "../download/image.ts";
 import { type Found, findImage, parseList } from "../download/list.ts";
+import { pathOf, pinnedOf } from "../download/pin.ts";
 import { refuse } from "./file.ts";
 import { carriedKeys, keysFor, selectKeys } from "./keyring.ts";
 import type { ImageManifest, SignatureNote } from "./manifest.ts";
@@ -29,7 +30,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** A keyring of the pinned keys, cut out of what imgtask carries and what was downloaded. */
-async function trustOf(trust: Keyring, input: string, context: RunContext): Promise<Trust> {
+async function trustOf(trust: Keyring, input: string, context: PinContext): Promise<Trust> {
   const pinned = keysFor(trust, "images");
   const wanted = pinned.map(({ fingerprint }) => fingerprint);
   const files = [...carriedKeys(trust)];
@@ -59,7 +60,7 @@ function noteOf(signer: Signer): SignatureNote {
 }
 
 /** Checks a list's signature by one of the ways in which lists are signed. */
-async function checkList(input: string, list: ChecksumList, trust: Keyring, context: RunContext): Promise<TrustedList | undefined> {
+async function checkList(input: string, list: ChecksumList, trust: Keyring, context: PinContext): Promise<TrustedList | undefined> {
   const path = join(input, imageFiles.list), signature = join(input, imageFiles.signature), name = list.file;
   switch (list.signature.kind) {
     case "none":
@@ -107,6 +108,55 @@ function found(text: string, list: ChecksumList, media: ImageMedia): Found {
   return image;
 }
 
+/** What is remembered of a list that was accepted. */
+function remembered(list: ChecksumList, { text, signature }: TrustedList, image: Found): NonNullable<Pin["list"]> {
+  const { signedAt, fingerprint, userId } = signature;
+  const known = { ...(signedAt === undefined ? {} : { signedAt }), ...(image.version === undefined ? {} : { version: image.version }) };
+  return { ...known, file: list.file, sha256: createHash("sha256").update(text).digest("hex"), fingerprint, userId };
+}
+
+/** What would be pinned now, by a list that is signed and not older than the one that was accepted last. */
+export async function newestPin(media: ImageMedia & { readonly source: MirrorSource }, trust: Keyring, context: PinContext): Promise<LockEntry> {
+  const { source } = media;
+  const input = await mkdtemp(join(context.tmp, "list-"));
+  await fetchVouchers(media, source, input, context);
+  const trusted = await checkList(input, source.list, trust, context);
+  if (trusted === undefined) throw unsigned(media);
+  const image = found(trusted.text, source.list, media), list = remembered(source.list, trusted, image);
+  checkRollback(source.list.file, list, await lastAccepted(context.project, media.id));
+  // Of a digest of another algorithm the next run makes a pin.
+  if (source.list.algorithm !== "sha256") return { list };
+  const { name: file, digest: sha256, size, version } = image;
+  return { file, path: pathOf(source, file), sha256, ...(size === undefined ? {} : { size }), ...(version === undefined ? {} : { version }), list };
+}
+
+function unsigned({ id }: ImageMedia): ImgtaskError {
+  return refuse("IMG4042", `Nobody vouches for "${id}": its list is not signed`, "a SHA-256 given in the imagefile", "none");
+}
+
+/** Takes the image that the lock file pins. All that is told of it is what was found when it was pinned. */
+async function verifyPinned(input: string, pin: Pin, media: ImageMedia, directory: string, context: RunContext): Promise<ImageManifest> {
+  context.progress("checking the image");
+  const entry = await take(join(input, imageFiles.image), join(directory, "media.iso"), pin.file, {});
+  if (entry.sha256 !== pin.sha256) throw notPinned(pin, `SHA-256 ${entry.sha256}`);
+  context.log(`${pin.file} is the one that is pinned: SHA-256 ${entry.sha256}`);
+  return manifestOf(media, pin, entry);
+}
+
+function manifestOf(media: ImageMedia, { file, version, list }: Pin, entry: { readonly sha256: string; readonly size: number }): ImageManifest {
+  const { id, distro, release, arch, edition } = media;
+  const { fingerprint, userId, signedAt } = list ?? {};
+  return {
+    kind: "iso", id, distro, release, arch, edition,
+    name: file,
+    ...(version === undefined ? {} : { version }),
+    files: { "media.iso": entry },
+    ...(list?.file === undefined || list.sha256 === undefined ? {} : { list: { file: list.file, sha256: list.sha256 } }),
+    ...(fingerprint === undefined || userId === undefined ? {} : { signature: { fingerprint, userId, ...(signedAt === undefined ? {} : { signedAt }) } }),
+    pinned: true,
+  };
+}
+
 /**
  * Checks a downloaded image and puts it into a directory as `media.iso`.
  *
@@ -114,12 +164,14 @@ function found(text: string, list: ChecksumList, media: ImageMedia): Found {
  * @returns what `media.json` says of it.
  */
 export async function verifyImage(input: string, media: ImageMedia, trust: Keyring, directory: string, context: RunContext): Promise<ImageManifest> {
+  const pin = pinnedOf(media, context);
+  if (pin !== undefined) return verifyPinned(input, pin, media, directory, context);
   const origin = JSON.parse(await readFile(join(input, imageFiles.origin), "utf8")) as Origin;
   const list = media.source.kind === "mirror" ? media.source.list : undefined;
   context.progress("checking the list's signature");
   const trusted = list === undefined ? undefined : await checkList(input, list, trust, context);
   if (trusted === undefined && media.sha256 === undefined) {
-    throw refuse("IMG4042", `Nobody vouches for "${media.id}": its list is not signed`, "a SHA-256 given in the imagefile", "none");
+    throw unsigned(media);
   }
   const image = trusted === undefined ? undefined : found(trusted.text, list!, media);
   if (trusted !== undefined) context.log(`${list!.file} is signed by ${trusted.signature.fingerprint}, ${trusted.signature.userId}`);
@@ -137,6 +189,12 @@ export async function verifyImage(input: string, media: ImageMedia, trust: Keyri
   const entry = await take(join(input, imageFiles.image), join(directory, "media.iso"), name, digests);
   context.log(`${name} is genuine: SHA-256 ${entry.sha256}`);
   const version = image === undefined ? origin.version : image.version;
+  if (context.pin !== undefined && trusted !== undefined && media.source.kind === "mirror") {
+    const pinned: Pin = { file: name, path: pathOf(media.source, name), ...entry, ...(version === undefined ? {} : { version }), list: remembered(list!, trusted, image!) };
+    context.pin.accept(pinned);
+    // The same words as when it is built of what is pinned.
+    return manifestOf(media, pinned, entry);
+  }
   return {
     kind: "iso",
     id: media.id,

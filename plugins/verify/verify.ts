@@ -5,11 +5,12 @@
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Json, type Keyring, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { type ImageMedia, type Json, type Keyring, type LockEntry, type Media, type MirrorSource, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { type Download, settle } from "../download/download.ts";
 import { imageFiles, mediaParams, type Origin } from "../download/image.ts";
 import { logDirectory, logVerification, verdictOf } from "../download/log.ts";
-import { verifyImage } from "./image.ts";
+import { isOpen } from "../download/pin.ts";
+import { newestPin, verifyImage } from "./image.ts";
 import type { MediaManifest } from "./manifest.ts";
 import { gpgv } from "./openpgp.ts";
 import { verifyPackage } from "./package.ts";
@@ -70,6 +71,12 @@ async function run(context: RunContext): Promise<void> {
   }
 }
 
+/** What would be pinned now. */
+async function newest(context: PinContext): Promise<LockEntry> {
+  const { media, trust } = context.params as unknown as { media: ImageMedia & { readonly source: MirrorSource }; trust: Keyring };
+  return newestPin(media, trust, context);
+}
+
 export type { ImageManifest, MediaManifest, PackageManifest } from "./manifest.ts";
 
 /** What `verify()` takes beside the name. */
@@ -97,11 +104,13 @@ const packageTools = [
  * of now → it names the index → the index names the package → its bytes. Only then are the kernel and the initial RAM disk
  * taken out of the package.
  *
+ * The newest ISO image is resolved once: `imgtask.lock` pins what was accepted, and from then on exactly that is taken.
+ *
  * What is refused ends the run with exit code 3 and leaves nothing behind. What was accepted and what was refused is noted in
  * `logs/download-YYYYMMDD.md`.
  *
  * @param name what follows `verify:` in the target's name.
- * @throws {ImgtaskError} when run: IMG4001 to IMG4047, see README.md ("Errors").
+ * @throws {ImgtaskError} when run: IMG4001 to IMG4047 and IMG4080, see README.md ("Errors").
  *
  * @example
  * ```ts
@@ -118,6 +127,7 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
     tools: media.kind === "package" ? packageTools : [gpgv],
     outputs: { out: output("tree", "verified media") },
     platform: media.arch,
+    ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256", "version", "list"] as const, resolve: newest } } : {}),
     // What was accepted before is no part of what these media are.
     untracked: { reads: [lockFile], writes: [logDirectory] },
     module: import.meta.url,

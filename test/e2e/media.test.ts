@@ -56,6 +56,7 @@ test("genuine media are accepted, once, and the log says so", async () => {
 test("media that somebody changed end the run with exit code 3, stand nowhere, and are in the log", async () => {
   const before = log();
   project.rm(".imgtask");
+  project.rm("imgtask.lock");
   writeFileSync(iso, evil);
   const { list } = server.place({ vendor: "kali", iso });
   server.files.set(list, Buffer.from(server.files.get(list)!.toString().replace(/[0-9a-f]{64}(?= {2}kali-linux-2025.3-installer-netinst-amd64)/, server.digest(iso))));

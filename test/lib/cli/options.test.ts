@@ -9,7 +9,8 @@ import { helpText } from "../../../lib/cli/help.ts";
 import { commands, type Options, optionNames, parseOptions, unknownCommand } from "../../../lib/cli/options.ts";
 
 const defaults: Omit<Options, "given"> = {
-  command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false, audit: false,
+  command: "list", targets: [], implied: false, jobs: undefined, memory: undefined, failures: "no-new", trace: undefined, dryRun: false, force: false, frozen: false,
+  audit: false,
   directory: undefined, imagefile: undefined, json: false, reporter: undefined, color: "auto", quiet: false, verbose: false,
   installTools: false, exitCode: false, format: "mermaid", dashboard: false, schedule: "17 3 * * 1", olderThan: undefined, rebuild: false, deep: false, key: undefined, clean: { store: false, artifacts: false },
 };
