@@ -71,7 +71,7 @@ export {
   statementType,
   testResultType,
 } from "./publication.ts";
-export type { Resources, Size } from "./resources.ts";
+export { bytesOf, type Resources, type Size } from "./resources.ts";
 export type { Retries } from "./retry.ts";
 export { type Secret, secret, type SecretContext, type SecretFunctions, type SecretOptions, type SecretReader, type SecretRef, type Secrets } from "./secret.ts";
 export { namespaceArgv } from "./sandbox.ts";

@@ -6,7 +6,7 @@
 import type { IncomingMessage } from "node:http";
 import type { ImgtaskError } from "../../lib/mod.ts";
 import { noEntry, notThere, page, type Subject, tooLong, tooShort } from "./failure.ts";
-import { Interruption } from "./http.ts";
+import { Interruption } from "./interruption.ts";
 import { type Identity, identityOf, sameFile, validatorOf } from "./identity.ts";
 import { printable } from "./mirror.ts";
 

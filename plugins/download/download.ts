@@ -5,12 +5,16 @@
  */
 import { chmod, mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { isImgtaskError, type Json, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { type CredentialForm, credentialParts, type Credentials, loginsOf } from "./credentials.ts";
+import { tooSlow } from "./failure.ts";
 import { fetchImage, imageEnv, imageReads, partialDirectory, imageSecrets, mediaParams } from "./image.ts";
+import { type DownloadLimits, type Limits, limitsOf } from "./limits.ts";
 import { logDirectory, logVerification, verdictOf } from "./log.ts";
 import { hostMirrors } from "./mirror.ts";
 import { fetchPackage } from "./package.ts";
 import { isOpen } from "./pin.ts";
+import { termsOf } from "./wanted.ts";
 
 /**
  * Downloaded media that nobody has checked yet. The only thing to do with it is to give it to `verify`.
@@ -42,8 +46,20 @@ export async function settle(directory: string, epoch: number): Promise<void> {
   await utimes(directory, epoch, epoch);
 }
 
-async function run(context: RunContext): Promise<void> {
-  const { media } = context.params as unknown as { media: Media };
+/** What `download()` takes beside the media. */
+export interface DownloadOptions {
+  /**
+   * How to log in to mirrors that want it, or to a relay of a portal: for each server by its origin, with handles to secrets.
+   * @default none
+   */
+  readonly credentials?: Credentials | readonly Credentials[];
+  /** What ends it. @default 16 GiB, 24 hours, a minute without a byte, 100 bytes a second */
+  readonly limits?: DownloadLimits;
+}
+
+async function run(given: RunContext, limits: Limits): Promise<void> {
+  const { media, credentials = [] } = given.params as unknown as { media: Media; credentials?: readonly CredentialForm[] };
+  const context = { ...given, terms: termsOf(limits, loginsOf(credentials, given.secrets), given.signal) };
   const directory = context.outputs["out"]!;
   await mkdir(directory);
   try {
@@ -51,6 +67,8 @@ async function run(context: RunContext): Promise<void> {
     await settle(directory, context.epoch);
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
+    // What asks for a size or an address does not know why it was ended.
+    if (context.terms.deadline.aborted && !given.signal.aborted && !isImgtaskError(error)) throw tooSlow(media.id, 0, limits.time / 1000, false);
     const verdict = verdictOf(error);
     if (verdict !== undefined) await logVerification(context.project, { target: context.target, media: media.id, verdict });
     throw error;
@@ -67,19 +85,27 @@ async function run(context: RunContext): Promise<void> {
  *
  * @param name what follows `download:` in the target's name.
  * @param media from a distribution: `debian.installer({ release: "bookworm", arch: "x86_64" })`.
- * @throws {ImgtaskError} when run: IMG5001 to IMG5009, IMG4020, IMG4021, IMG4080 and IMG2105, see README.md ("Errors").
+ * @param options credentials for mirrors, and limits.
+ * @throws {ImgtaskError} IMG2650 for bad credentials, IMG2656 for bad limits; when run: IMG5001 to IMG5015, IMG4020, IMG4021, IMG4080, IMG2105
+ * and IMG2655, see README.md ("Errors").
  *
  * @example
  * ```ts
  * const media = download("debian", debian.installer({ release: "bookworm", arch: "x86_64" }));
  * const trusted = verify("debian", { media, trust: debian.keys });
+ *
+ * download("kali", kali.installer({ release: "rolling", arch: "x86_64" }), {
+ *   credentials: { origin: "https://mirror.example.org", type: "bearer", token: secret.env("MIRROR_TOKEN") },
+ *   limits: { size: "6G", time: 2 * 3600_000 },
+ * });
  * ```
  */
-export function download<const Name extends string, const M extends Media>(name: Name, media: M): Download<Name, M> {
+export function download<const Name extends string, const M extends Media>(name: Name, media: M, options: DownloadOptions = {}): Download<Name, M> {
+  const limits = limitsOf(options.limits), { forms, secrets } = credentialParts(options.credentials);
   const declared = target(`download:${name}`, {
     description: `Download ${media.id}`,
-    params: { media: mediaParams(media) },
-    secrets: imageSecrets(media),
+    params: { media: mediaParams(media), ...(forms.length === 0 ? {} : { credentials: forms as unknown as Json }) },
+    secrets: { ...imageSecrets(media), ...secrets },
     env: [...(media.kind === "package" ? [media.package.archive.mirrorEnv] : imageEnv(media)), "http_proxy", "https_proxy", "no_proxy"],
     tools: media.kind === "package" ? packageTools : [],
     outputs: { out: output("tree", "media") },
@@ -89,7 +115,8 @@ export function download<const Name extends string, const M extends Media>(name:
     untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory, partialDirectory] },
     ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256"] as const } } : {}),
     module: import.meta.url,
-    run: run as unknown as () => Promise<void>,
+    // Limits are no parameter: they can end a download, and make no other bytes of it.
+    run: ((context: RunContext) => run(context, limits)) as unknown as () => Promise<void>,
   });
   return Object.freeze({ ...declared, media });
 }

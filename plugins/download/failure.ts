@@ -3,7 +3,7 @@
  * @module
  */
 import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
-import type { Interruption } from "./http.ts";
+import type { Interruption } from "./interruption.ts";
 import { printable, redact } from "./mirror.ts";
 import type { Entry } from "./release.ts";
 
@@ -14,6 +14,8 @@ export interface Subject {
   readonly expected?: Entry;
   /** Most bytes. */
   readonly limit: number;
+  /** What to do where the limit is too low. */
+  readonly limitHint?: string;
 }
 
 /** Other bytes than a list names. */
@@ -27,8 +29,9 @@ export function differs({ url, mirrorEnv, expected }: Subject, found: string): I
 }
 
 /** More bytes than there may be. */
-export function tooLong({ url, limit }: Subject, found: string): ImgtaskError {
-  return new ImgtaskError("IMG5005", `${redact(url)} is longer than it may be`, { expected: `${limit} bytes at most`, found });
+export function tooLong({ url, limit, limitHint, mirrorEnv, expected }: Subject, found: string): ImgtaskError {
+  const hint = expected !== undefined && expected.size <= limit ? `Is this mirror in the middle of an update? ${mirrorEnv} names another one` : limitHint;
+  return new ImgtaskError("IMG5005", `${redact(url)} is longer than it may be`, { expected: `${limit} bytes at most`, found, ...(hint === undefined ? {} : { hint }) });
 }
 
 /** Fewer bytes than a list names. */
@@ -50,21 +53,23 @@ export function page(url: string, mirrorEnv: string, found: string): ImgtaskErro
 
 /** An answer that says that there is no such file, or none for us. */
 export function notThere({ url, mirrorEnv }: Subject, found: string): ImgtaskError {
+  if (found.startsWith("401")) {
+    return new ImgtaskError("IMG5004", `${redact(url)} is for those only who log in`, { expected: "the answer 200", found, hint: "Give download() `credentials` for this server's origin; they are not sent to where another one redirects. Some proxies answer so, too: look at http_proxy" });
+  }
   return new ImgtaskError("IMG5004", `${redact(url)} is not there`, { expected: "the answer 200", found, hint: `Is the release still on this mirror? ${mirrorEnv} names another one` });
 }
 
 /** An answer that says that the credentials are not good enough. */
 export function noEntry({ url }: Subject, found: string): ImgtaskError {
-  return new ImgtaskError("IMG5014", `The credentials do not open ${redact(url)}`, { expected: "the answer 200", found, hint: "Has the token expired? Is the account allowed to download this?", exitCode: ExitCode.failed });
+  return new ImgtaskError("IMG5014", `The credentials do not open ${redact(url)}`, { expected: "the answer 200", found, hint: "Has the password or token expired? Is the account allowed to download this?", exitCode: ExitCode.failed });
 }
 
-/** The whole transfer took too long. */
-export function tooSlow({ url }: Subject, bytes: number, seconds: number): ImgtaskError {
+/** A download took longer than it may. */
+export function tooSlow(url: string, bytes: number, seconds: number, kept: boolean): ImgtaskError {
   return new ImgtaskError("IMG5010", `${redact(url)} took too long`, {
-    expected: `the whole file within ${seconds} s`,
-    found: `${bytes} bytes`,
-    hint: "What came is kept: the next run goes on with it",
-    exitCode: ExitCode.temporary,
+    expected: `the whole download within ${seconds} s`,
+    found: `${bytes} bytes until then`,
+    hint: `${kept ? "What came is kept: the next run goes on with it. " : ""}\`limits: { time }\` of download() allows more`,
   });
 }
 
@@ -82,7 +87,7 @@ export function gaveUp({ url, mirrorEnv, expected: entry }: Subject, bytes: numb
   }
   const expected = entry === undefined ? "the whole file" : `${entry.size} bytes`;
   const hint = `Try again, or name another mirror in ${mirrorEnv}`;
-  if (error.reason === "stalled") return new ImgtaskError("IMG5006", `${place} stalled`, { ...details, expected, found: `${bytes} bytes, then ${found}`, hint });
+  if (error.reason === "stalled" || error.reason === "slow") return new ImgtaskError("IMG5006", `${place} stalled`, { ...details, expected, found: `${bytes} bytes, then ${found}`, hint });
   return new ImgtaskError("IMG5002", `${place} is truncated: the connection was cut again and again`, { ...details, expected, found: `${bytes} bytes, ${found}`, hint });
 }
 

@@ -6,13 +6,14 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, type Keyring, type Media, type MirrorSource, type Pin, type PinContext, type PortalSource, type RunContext, type Secrets } from "../../lib/mod.ts";
+import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, type Keyring, type Media, type MirrorSource, type Pin, type PinContext, type PortalSource, type Secrets } from "../../lib/mod.ts";
 import { type Found, findImage, scanList } from "./list.ts";
 import { checkMirror, redact } from "./mirror.ts";
 import { pathOf, pinnedOf } from "./pin.ts";
 import { addressOnPortal } from "./portal.ts";
 import { sizeOf } from "./probe.ts";
-import { type Brought, page, transfer, type Transfer } from "./transfer.ts";
+import { type Brought, type DownloadContext, page, transfer, type Transfer } from "./transfer.ts";
+import type { Terms } from "./wanted.ts";
 
 /** Names in the tree that `download` makes of an image. */
 export const imageFiles = { image: "image.iso", list: "list", signature: "list.signature", keys: "keys", origin: "origin.json" } as const;
@@ -32,6 +33,15 @@ export interface Origin {
 /** Most bytes of a list, of a signature and of a file of keys: the largest are 0.1, 0.01 and 0.2 MB. */
 const listLimit = 4_000_000, signatureLimit = 200_000, keysLimit = 8_000_000;
 const imageLimit = 16 * 1024 ** 3;
+
+/** What bringing a list takes; `imgtask update` has no terms. */
+type ListContext = PinContext & { readonly terms?: Terms };
+
+/** Most bytes of an image: what a list says of it cannot raise that. */
+function limitOf(media: ImageMedia, context: DownloadContext, listed: number = Infinity): Required<Pick<Transfer, "limit" | "limitHint">> {
+  const limit = context.terms.limits.size ?? media.limit ?? imageLimit;
+  return { limit: Math.min(limit, listed), limitHint: listed < limit ? "The list says so" : "`limits: { size }` of download() allows more" };
+}
 
 /** Environment variables that say where media come from. */
 export function imageEnv(media: ImageMedia): readonly string[] {
@@ -61,7 +71,7 @@ function addressOf(value: string, variable: string): string {
 }
 
 /** Brings the keys from where they are published. Any bytes will do: `verify` takes the pinned keys out of them. */
-async function fetchKeys(keys: Keyring, file: string, context: PinContext): Promise<void> {
+async function fetchKeys(keys: Keyring, file: string, context: ListContext): Promise<void> {
   const named = keys.env === undefined ? undefined : context.env[keys.env];
   const url = named !== undefined && named !== "" ? addressOf(named, keys.env!) : keys.files === undefined ? keys.url : undefined;
   if (url === undefined) return;
@@ -75,7 +85,7 @@ interface Place {
   readonly found: Found;
 }
 
-async function fetchList(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: PinContext): Promise<Place> {
+async function fetchList(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: ListContext): Promise<Place> {
   context.log(`mirror: ${redact(mirror)}`);
   context.progress(source.list.file);
   const base = `${mirror}/${source.directory}`;
@@ -99,13 +109,13 @@ async function fetchList(mirror: string, media: ImageMedia, source: MirrorSource
 }
 
 /** Brings list, signature and image from one mirror. */
-async function fromMirror(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+async function fromMirror(mirror: string, media: ImageMedia, source: MirrorSource, directory: string, context: DownloadContext): Promise<Origin> {
   const { base, found } = await fetchList(mirror, media, source, directory, context);
   const url = `${base}/${found.name}`;
   context.log(`image: ${found.name}`);
   const wanted = source.list.algorithm === "sha256" ? found.digest : media.sha256;
   const path = pathOf(source, found.name);
-  const got = await fetchLarge({ url, mirrors: others(mirror, path, source, context), file: join(directory, imageFiles.image), limit: found.size ?? media.limit ?? imageLimit, mirrorEnv: source.env }, { sha256: wanted }, context);
+  const got = await fetchLarge({ url, mirrors: others(mirror, path, source, context), file: join(directory, imageFiles.image), ...limitOf(media, context, found.size), mirrorEnv: source.env }, { sha256: wanted }, context);
   if (wanted !== undefined && got.sha256 !== wanted) throw damaged(url, wanted, got.sha256, source.env);
   const version = found.version === undefined ? {} : { version: found.version };
   if (media.sha256 === undefined) context.pin?.propose({ file: found.name, path, sha256: got.sha256, size: got.size, ...version });
@@ -113,10 +123,10 @@ async function fromMirror(mirror: string, media: ImageMedia, source: MirrorSourc
 }
 
 /** Brings the image that is pinned, and nothing else: its digest vouches for it. */
-async function pinnedFrom(mirror: string, pin: Pin, media: ImageMedia, source: MirrorSource, directory: string, context: RunContext): Promise<Origin> {
+async function pinnedFrom(mirror: string, pin: Pin, media: ImageMedia, source: MirrorSource, directory: string, context: DownloadContext): Promise<Origin> {
   const url = `${mirror}/${pin.path}`;
   context.log(`image: ${redact(url)}, pinned`);
-  const what = { url, mirrors: others(mirror, pin.path, source, context), file: join(directory, imageFiles.image), limit: pin.size ?? media.limit ?? imageLimit, mirrorEnv: source.env };
+  const what = { url, mirrors: others(mirror, pin.path, source, context), file: join(directory, imageFiles.image), ...limitOf(media, context, pin.size), mirrorEnv: source.env };
   try {
     await fetchLarge(what, { sha256: pin.sha256, size: pin.size }, context);
   } catch (error) {
@@ -151,18 +161,18 @@ function damaged(url: string, expected: string, found: string, env: string): Img
 }
 
 /** Base URLs, the one to ask first in front. */
-function mirrorsOf(source: MirrorSource, context: PinContext): readonly string[] {
+function mirrorsOf(source: MirrorSource, context: ListContext): readonly string[] {
   const named = context.env[source.env];
   return named !== undefined && named !== "" ? [checkMirror(named, source.env)] : source.mirrors;
 }
 
 /** The same path on the mirrors beside the one that is asked first. */
-function others(mirror: string, path: string, source: MirrorSource, context: PinContext): readonly string[] {
+function others(mirror: string, path: string, source: MirrorSource, context: ListContext): readonly string[] {
   return mirrorsOf(source, context).filter((other) => other !== mirror).map((other) => `${other}/${path}`);
 }
 
 /** Brings an image: in parts and from several mirrors where its digest is known, and with what an earlier run had of it. */
-async function fetchLarge(what: Transfer, known: { readonly sha256: string | undefined; readonly size?: number | undefined }, context: RunContext): Promise<Brought> {
+async function fetchLarge(what: Transfer, known: { readonly sha256: string | undefined; readonly size?: number | undefined }, context: DownloadContext): Promise<Brought> {
   const { sha256 } = known;
   const size = sha256 === undefined ? undefined : known.size ?? (await sizeOf(what, context));
   const got = await transfer({ ...what, kept: join(context.project, partialDirectory), ...(sha256 === undefined || size === undefined ? {} : { expected: { sha256, size } }) }, context);
@@ -172,7 +182,7 @@ async function fetchLarge(what: Transfer, known: { readonly sha256: string | und
 }
 
 /** Tries one mirror after the other. */
-async function fromMirrors<T>(media: ImageMedia, source: MirrorSource, context: PinContext, from: (mirror: string) => Promise<T>): Promise<T> {
+async function fromMirrors<T>(media: ImageMedia, source: MirrorSource, context: ListContext, from: (mirror: string) => Promise<T>): Promise<T> {
   const mirrors = mirrorsOf(source, context);
   for (const [index, mirror] of mirrors.entries()) {
     try {
@@ -187,35 +197,35 @@ async function fromMirrors<T>(media: ImageMedia, source: MirrorSource, context: 
 }
 
 /** Takes a file that the user has. It has the digest that was given, or it is another file. */
-async function fromFile(media: ImageMedia, source: FileSource, directory: string, context: RunContext): Promise<Origin> {
+async function fromFile(media: ImageMedia, source: FileSource, directory: string, context: DownloadContext): Promise<Origin> {
   const path = resolve(context.project, source.path);
   const url = pathToFileURL(path).href;
-  const got = await transfer({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: `"from" in the imagefile` }, context);
+  const got = await transfer({ url, file: join(directory, imageFiles.image), ...limitOf(media, context), mirrorEnv: `"from" in the imagefile` }, context);
   if (got.sha256 !== media.sha256) throw damaged(url, media.sha256 ?? "given by the imagefile", got.sha256, "the imagefile");
   return { name: media.image.name, url };
 }
 
 /** Brings an image from a customer portal, by its digest. */
-async function fromPortal(media: ImageMedia, source: PortalSource, directory: string, context: RunContext): Promise<Origin> {
+async function fromPortal(media: ImageMedia, source: PortalSource, directory: string, context: DownloadContext): Promise<Origin> {
   const token = (context.secrets as Readonly<Record<string, string>>)["token"]!;
   const { url, name = media.image.name } = await addressOnPortal(source, media.sha256!, token, context);
-  const got = await fetchLarge({ url, file: join(directory, imageFiles.image), limit: media.limit ?? imageLimit, mirrorEnv: source.env }, { sha256: media.sha256 }, context);
+  const got = await fetchLarge({ url, file: join(directory, imageFiles.image), ...limitOf(media, context), mirrorEnv: source.env }, { sha256: media.sha256 }, context);
   if (got.sha256 !== media.sha256) throw damaged(url, media.sha256!, got.sha256, source.env);
   return { name, url: redact(url) };
 }
 
 /** Fills a directory with what vouches for the newest image: its list and signature, and keys. */
-export async function fetchVouchers(media: ImageMedia, source: MirrorSource, directory: string, context: PinContext): Promise<void> {
+export async function fetchVouchers(media: ImageMedia, source: MirrorSource, directory: string, context: ListContext): Promise<void> {
   await keysFor(media, source, directory, context);
   await fromMirrors(media, source, context, (mirror) => fetchList(mirror, media, source, directory, context));
 }
 
-async function keysFor(media: ImageMedia, { list }: MirrorSource, directory: string, context: PinContext): Promise<void> {
+async function keysFor(media: ImageMedia, { list }: MirrorSource, directory: string, context: ListContext): Promise<void> {
   if (list.signature.kind !== "none" && list.signature.kind !== "minisign") await fetchKeys(media.keys, join(directory, imageFiles.keys), context);
 }
 
 /** Fills a directory with the image, its list and signature, keys, and where it came from. */
-export async function fetchImage(media: ImageMedia, directory: string, context: RunContext): Promise<void> {
+export async function fetchImage(media: ImageMedia, directory: string, context: DownloadContext): Promise<void> {
   const { source } = media;
   let origin: Origin;
   if (source.kind === "file") origin = await fromFile(media, source, directory, context);

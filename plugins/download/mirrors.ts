@@ -4,7 +4,7 @@
  */
 import { ImgtaskError } from "../../lib/mod.ts";
 import { gaveUp, type Subject } from "./failure.ts";
-import { Interruption } from "./http.ts";
+import { Interruption } from "./interruption.ts";
 import type { Identity } from "./identity.ts";
 
 /** Attempts in a row without a single new byte, and failed attempts altogether. */
@@ -52,7 +52,8 @@ export class Mirror {
       this.error = error;
       return;
     }
-    this.#idle = gained ? 1 : this.#idle + 1;
+    // What drips would go on for ever if each drop counted.
+    this.#idle = gained && error.reason !== "slow" ? 1 : this.#idle + 1;
     this.#failures++;
     if (this.#idle >= fruitless || this.#failures >= altogether) this.error = gaveUp(this.subject, bytes, error, this.#failures);
   }

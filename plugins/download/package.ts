@@ -5,16 +5,16 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ImgtaskError, type PackageMedia, type RunContext } from "../../lib/mod.ts";
+import { ImgtaskError, type PackageMedia } from "../../lib/mod.ts";
 import { chooseIndex, choosePackage, unpackIndex } from "./index-file.ts";
 import { findMirror, redact } from "./mirror.ts";
 import { parseRelease, type ReleaseFile, unverifiedText } from "./release.ts";
-import { page, transfer } from "./transfer.ts";
+import { type DownloadContext, page, transfer } from "./transfer.ts";
 
 /** Most bytes of an InRelease file; Debian's largest has 0.2 MB. */
 const inReleaseLimit = 8_000_000;
 
-async function fetchIndex(mirror: string, media: PackageMedia, release: ReleaseFile, directory: string, context: RunContext): Promise<string> {
+async function fetchIndex(mirror: string, media: PackageMedia, release: ReleaseFile, directory: string, context: DownloadContext): Promise<string> {
   const { suite, component, architecture, archive } = media.package;
   const chosen = chooseIndex(release, media);
   if (chosen === undefined) {
@@ -42,7 +42,7 @@ async function fetchIndex(mirror: string, media: PackageMedia, release: ReleaseF
 }
 
 /** Fills a directory with `InRelease`, the index and `package.deb`. */
-export async function fetchPackage(media: PackageMedia, directory: string, context: RunContext): Promise<void> {
+export async function fetchPackage(media: PackageMedia, directory: string, context: DownloadContext): Promise<void> {
   const { archive, suite, name } = media.package;
   const mirror = await findMirror(archive, context);
   context.log(`mirror: ${redact(mirror)}`);
@@ -64,5 +64,9 @@ export async function fetchPackage(media: PackageMedia, directory: string, conte
     });
   }
   context.log(`package: ${entry.name} ${entry.version}, ${entry.size} bytes`);
-  await transfer({ url: `${mirror}/${entry.filename}`, file: join(directory, "package.deb"), expected: entry, mirrorEnv: archive.mirrorEnv }, context);
+  const { size } = context.terms.limits;
+  await transfer({
+    url: `${mirror}/${entry.filename}`, file: join(directory, "package.deb"), expected: entry, mirrorEnv: archive.mirrorEnv,
+    ...(size === undefined ? {} : { limit: size, limitHint: "`limits: { size }` of download() allows more" }),
+  }, context);
 }

@@ -81,6 +81,11 @@ export class Partial {
     }
   }
 
+  /** Whether a later run finds it. */
+  get isKept(): boolean {
+    return this.#kept !== undefined && this.identity !== undefined;
+  }
+
   /** Which bytes are there. Not to be changed. */
   get landed(): Coverage {
     return this.#landed;

@@ -5,12 +5,15 @@
  */
 import type { IncomingMessage } from "node:http";
 import { ExitCode, ImgtaskError, type PortalSource, type RunContext } from "../../lib/mod.ts";
-import { ask, Interruption } from "./http.ts";
+import { ask } from "./http.ts";
+import { Interruption } from "./interruption.ts";
+import { defaultLimits } from "./limits.ts";
 import { checkMirror, printable } from "./mirror.ts";
+import type { Terms } from "./wanted.ts";
 
-type Context = Pick<RunContext, "env" | "signal" | "log">;
+type Context = Pick<RunContext, "env" | "signal" | "log"> & { readonly terms?: Terms };
 
-const answerLimit = 1_000_000, idle = 60_000;
+const answerLimit = 1_000_000;
 
 async function bodyOf(answer: IncomingMessage, host: string): Promise<Readonly<Record<string, unknown>>> {
   const chunks: Buffer[] = [];
@@ -33,7 +36,9 @@ async function bodyOf(answer: IncomingMessage, host: string): Promise<Readonly<R
 async function question(url: URL, headers: Readonly<Record<string, string>>, body: string | undefined, context: Context): Promise<IncomingMessage> {
   let answer: IncomingMessage;
   try {
-    answer = await ask(url.href, headers, { env: context.env, signal: context.signal, idle, ...(body === undefined ? {} : { body }) });
+    answer = await ask(url.href, headers, {
+      env: context.env, signal: context.terms?.signal ?? context.signal, idle: (context.terms?.limits ?? defaultLimits).idle, logins: context.terms?.logins ?? [], ...(body === undefined ? {} : { body }),
+    });
   } catch (error) {
     if (!(error instanceof Interruption)) throw error;
     throw new ImgtaskError("IMG5001", `The portal cannot be reached: ${url.origin}`, { found: printable(error.message), exitCode: ExitCode.temporary, cause: error });

@@ -14,18 +14,21 @@ import { ExitCode, ImgtaskError, type RunContext } from "../../lib/mod.ts";
 import { type Asked, readHead, shortBody, Unfit } from "./answer.ts";
 import type { Span } from "./coverage.ts";
 import { allFailed, differs, gaveUp, type Subject, tooLong, tooSlow } from "./failure.ts";
-import { Agents, get, Interruption } from "./http.ts";
+import { get } from "./http.ts";
 import { sameFile, validatorOf } from "./identity.ts";
+import { Interruption } from "./interruption.ts";
+import { defaultLimits, type Limits, Pace } from "./limits.ts";
 import { Mirror } from "./mirrors.ts";
 import { printable, redact } from "./mirror.ts";
 import { Partial } from "./partial.ts";
+import { Agents } from "./proxy.ts";
 import { Rate } from "./rate.ts";
-import type { Brought, Transfer } from "./wanted.ts";
+import type { Brought, Terms, Transfer } from "./wanted.ts";
 
 export { page } from "./failure.ts";
-export type { Brought, Transfer } from "./wanted.ts";
+export type { Brought, DownloadContext, Transfer } from "./wanted.ts";
 
-type Context = Pick<RunContext, "env" | "signal" | "progress" | "log">;
+type Context = Pick<RunContext, "env" | "signal" | "progress" | "log"> & { /** @default the default limits, without an end, and no credentials */ readonly terms?: Terms };
 
 const mebibyte = 1024 ** 2;
 
@@ -63,7 +66,7 @@ class Session {
   readonly #agents = new Agents();
   readonly #rate = new Rate();
   readonly #signal: AbortSignal;
-  readonly #deadline: AbortSignal | undefined;
+  readonly #limits: Limits;
   #shown = 0;
   #fetched = 0;
   /** Who gave the answers whose bytes are in the file. */
@@ -81,11 +84,11 @@ class Session {
     this.#what = what;
     this.#context = context;
     this.#partial = partial;
-    this.#limit = what.expected?.size ?? what.limit ?? 0;
-    const common = { mirrorEnv: what.mirrorEnv, limit: this.#limit, ...(what.expected === undefined ? {} : { expected: what.expected }) };
+    this.#limits = { ...(context.terms?.limits ?? defaultLimits), ...(what.idle === undefined ? {} : { idle: what.idle }) };
+    this.#limit = Math.min(what.expected?.size ?? Infinity, what.limit ?? Infinity);
+    const common = { mirrorEnv: what.mirrorEnv, limit: this.#limit, ...(what.limitHint === undefined ? {} : { limitHint: what.limitHint }), ...(what.expected === undefined ? {} : { expected: what.expected }) };
     this.#mirrors = [...new Set([what.url, ...(what.mirrors ?? [])])].map((url) => new Mirror({ url, ...common }));
-    this.#deadline = what.time === undefined ? undefined : AbortSignal.timeout(what.time);
-    this.#signal = this.#deadline === undefined ? context.signal : AbortSignal.any([context.signal, this.#deadline]);
+    this.#signal = context.terms?.signal ?? context.signal;
     this.#resumed = partial.found > 0;
   }
 
@@ -93,9 +96,14 @@ class Session {
     this.#agents.close();
   }
 
+  get #logins(): Terms["logins"] {
+    return this.#context.terms?.logins ?? [];
+  }
+
   async bring(): Promise<Brought> {
     const { expected, file } = this.#what;
     const { found } = this.#partial;
+    if (expected !== undefined && expected.size > this.#limit) throw tooLong(this.#mirrors[0]!.subject, `${expected.size} bytes, as the list says`);
     if (found > 0) this.#log(`going on with ${found} bytes of an earlier run`);
     for (let rounds = 0; ; rounds++) {
       await this.#fill();
@@ -126,7 +134,7 @@ class Session {
         return;
       } catch (error) {
         if (this.#context.signal.aborted) throw new ImgtaskError("IMG3004", `The download of ${redact(this.#what.url)} was ended because the run was`, { exitCode: ExitCode.interrupted });
-        if (this.#deadline?.aborted === true) throw tooSlow(this.#mirrors[0]!.subject, this.#partial.landed.bytes, this.#what.time! / 1000);
+        if (this.#context.terms?.deadline.aborted === true) throw tooSlow(this.#what.url, this.#partial.landed.bytes, this.#limits.time / 1000, this.#partial.isKept);
         if (!(error instanceof Unfit) || restarts > this.#mirrors.length + 2) throw error instanceof Unfit ? this.#failure() : error;
         this.#log(`${error.message}, starting again`);
         await this.#restart();
@@ -293,11 +301,10 @@ class Session {
     if (!whole) headers["range"] = `bytes=${from}-${to === size ? "" : to - 1}`;
     if (!whole && validator !== undefined) headers["if-range"] = validator;
     const answer = await get(mirror.url, headers, {
-      env: this.#context.env, signal, idle: what.idle ?? 60_000,
-      ...(what.login === undefined ? {} : { login: what.login }), ...(to === size || span === undefined ? {} : { agents: this.#agents }),
+      env: this.#context.env, signal, idle: this.#limits.idle, logins: this.#logins, ...(to === size || span === undefined ? {} : { agents: this.#agents }),
     });
     try {
-      const begin = await this.#accept(mirror, answer, { from, to, whole, validator, login: what.login !== undefined });
+      const begin = await this.#accept(mirror, answer, { from, to, whole, validator, login: this.#logins.some(({ origin }) => origin === new URL(mirror.url).origin) });
       await this.#store(answer, mirror.subject, begin, answer.statusCode === 200 ? this.#limit : Math.min(to, this.#limit));
       const length = answer.headers["content-length"];
       if (!answer.complete && (length !== undefined || answer.headers["transfer-encoding"] !== undefined)) throw new Interruption("cut", "the connection was cut");
@@ -331,13 +338,16 @@ class Session {
 
   async #store(body: AsyncIterable<Buffer>, subject: Subject, from: number, to: number): Promise<void> {
     let at = from;
+    const pace = new Pace(this.#limits, Date.now());
     try {
       for await (const chunk of body) {
         this.#fetched += chunk.length;
+        const slow = pace.note(chunk.length, Date.now());
         if (at + chunk.length > to) throw to < this.#limit ? new Interruption("cut", "the server sent more than it was asked for") : tooLong(subject, "more bytes, the transfer was ended");
         await this.#partial.write(at, chunk);
         at += chunk.length;
         this.#show();
+        if (slow !== undefined) throw new Interruption("slow", `${Math.round(slow)} bytes a second came, over ${this.#limits.idle / 1000} s`);
       }
     } catch (error) {
       if (error instanceof ImgtaskError || error instanceof Interruption || this.#signal.aborted) throw error;

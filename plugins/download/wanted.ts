@@ -1,8 +1,10 @@
 /**
- * What a transfer is asked to bring, and what it did. Data only.
+ * What a transfer is asked to bring, on which terms, and what it did. Data only.
  * @module
  */
+import type { RunContext } from "../../lib/mod.ts";
 import type { Login } from "./credentials.ts";
+import type { Limits } from "./limits.ts";
 import type { Entry } from "./release.ts";
 
 /** A file to bring. */
@@ -19,10 +21,10 @@ export interface Transfer {
   readonly limit?: number;
   /** Environment variable that names another mirror, for the hint. */
   readonly mirrorEnv: string;
-  /** Milliseconds without a byte after which the connection is given up. @default 60000 */
+  /** What to do where the limit is too low. @default nothing is said */
+  readonly limitHint?: string;
+  /** Milliseconds without a byte after which the connection is given up. @default that of the terms */
   readonly idle?: number;
-  /** Milliseconds that all of it may take. @default no limit */
-  readonly time?: number;
   /** Milliseconds before the second attempt; doubled for each further one. @default 500 */
   readonly backoff?: number;
   /** Connections at once, for files of which the digest is known and that are large enough. @default 4 */
@@ -33,9 +35,26 @@ export interface Transfer {
   readonly wide?: number;
   /** Directory that keeps what came of files that are not whole, for the next run. @default it is not kept */
   readonly kept?: string;
-  /** @default none */
-  readonly login?: Login;
 }
+
+/** What holds for all transfers of a download together. */
+export interface Terms {
+  readonly limits: Limits;
+  /** Aborts when the run is to end, or the time is over. */
+  readonly signal: AbortSignal;
+  /** Says whether the time is over. */
+  readonly deadline: AbortSignal;
+  readonly logins: readonly Login[];
+}
+
+/** Terms that begin now. */
+export function termsOf(limits: Limits, logins: readonly Login[], signal: AbortSignal): Terms {
+  const deadline = AbortSignal.timeout(limits.time);
+  return { limits, logins, deadline, signal: AbortSignal.any([signal, deadline]) };
+}
+
+/** What a recipe of `download` is given, with the terms of it all. */
+export type DownloadContext = RunContext & { readonly terms: Terms };
 
 /** What a transfer did, for the log. */
 export interface Brought extends Entry {

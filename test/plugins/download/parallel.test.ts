@@ -15,7 +15,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { ImgtaskError } from "../../../lib/mod.ts";
+import { defaultLimits } from "../../../plugins/download/limits.ts";
 import { type Brought, transfer, type Transfer } from "../../../plugins/download/transfer.ts";
+import { termsOf } from "../../../plugins/download/wanted.ts";
 import { noise, sha256 } from "../verify/archive.ts";
 
 const mebibyte = 1024 ** 2;
@@ -92,17 +94,20 @@ async function serve(habits: Habits = {}): Promise<Shared> {
 let count = 0;
 let log: string[] = [];
 
-async function bring(changes: Partial<Transfer> & { readonly url: string }): Promise<Brought & { readonly file: string }> {
+type Changes = Partial<Transfer> & { readonly url: string; /** Milliseconds that all of it may take. */ readonly time?: number };
+
+async function bring({ time, ...changes }: Changes): Promise<Brought & { readonly file: string }> {
   const file = changes.file ?? join(directory, `file${count++}`);
   log = [];
-  const context = { env: {}, signal: new AbortController().signal, log: (line: string) => void log.push(line), progress: () => {} };
+  const { signal } = new AbortController();
+  const context = { env: {}, signal, log: (line: string) => void log.push(line), progress: () => {}, ...(time === undefined ? {} : { terms: termsOf({ ...defaultLimits, time }, [], signal) }) };
   const brought = await transfer({ file, expected, mirrorEnv: "IMGTASK_TEST_MIRROR", backoff: 1, idle: 2000, wide: mebibyte, piece: mebibyte / 2, ...changes }, context);
   assert.equal(sha256(readFileSync(file)), (changes.expected ?? expected).sha256);
   assert.equal(existsSync(`${file}.part`), false);
   return { ...brought, file };
 }
 
-async function fails(code: string, changes: Partial<Transfer> & { readonly url: string }): Promise<ImgtaskError> {
+async function fails(code: string, changes: Changes): Promise<ImgtaskError> {
   const file = join(directory, `file${count++}`);
   const error = await bring({ ...changes, file }).then(() => undefined, (caught: unknown) => caught as ImgtaskError);
   assert.equal(error?.code, code, `${error?.message}; ${error?.found}; ${error?.stack}`);
@@ -210,7 +215,8 @@ describe("limits", () => {
   it("end a transfer that takes too long, and keep what came for the next one", async () => {
     const kept = join(directory, `kept${count++}`), slow = await serve({ pace: 20 });
     const error = await fails("IMG5010", { url: slow.url, time: 400, kept });
-    assert.equal(error.exitCode, 75);
+    assert.equal(error.exitCode, 1, "a limit is none when it is tried again");
+    assert.match(error.hint!, /goes on with it/);
     const rest = await serve();
     const { fetched, found } = await bring({ url: rest.url, kept });
     assert.ok(found > 0);
