@@ -7,7 +7,6 @@
 // `Content-Encoding: gzip`, so the bytes would not be those that were signed.
 import http, { type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
-import { isIP } from "node:net";
 import { ImgtaskError } from "../../lib/mod.ts";
 import { type Login, loginFor } from "./credentials.ts";
 import { Interruption } from "./interruption.ts";

@@ -66,11 +66,11 @@ describe("a real proxy", { skip: noTinyproxy }, () => {
       const [result] = await bring({ [variable]: withLogin(proxy.host) }, { url: `${mirror.url}/f.iso` });
       assert.equal(result!.code, undefined, JSON.stringify(result));
       assert.equal(result!.fetched, bytes.length, "each byte once");
-      assert.equal(mirror.most, 4, "four at once");
+      assert.ok(mirror.most >= 2, "several at once");
       const now = proxy.seen().slice(seen);
       assert.ok(now.length >= 4 && now.every((line) => line.startsWith(verb)), now.join());
       for (const { headers } of mirror.asked) assert.equal(headers["proxy-authorization"], undefined, "the proxy's login is the proxy's");
-      test.diagnostic(`${scheme}: ${mirror.asked.length} requests of the server, ${now.length} of the proxy`);
+      test.diagnostic(`${scheme}: ${mirror.most} answers at once, ${mirror.asked.length} requests of the server, ${now.length} of the proxy`);
     });
     it(`is gone through by ${scheme}: after cuts, and by the next run, with If-Range`, async (test) => {
       const cut = await server(scheme, { cutAfter: (request) => (request <= 3 ? 300_000 : undefined) }), env = { [variable]: withLogin(proxy.host) };
