@@ -128,6 +128,7 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
   const giveUp = new AbortController();
   const signal = AbortSignal.any([context.signal, giveUp.signal]);
   let over: Promise<void> = Promise.resolve();
+  let silent: Promise<unknown> = Promise.resolve();
   const stop = async (): Promise<void> => {
     if (ended === undefined) {
       await Promise.race([qmp?.execute("quit").catch(() => {}), sleep(2000)]);
@@ -156,13 +157,15 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
     over = context.exec(qemuArgv(hardware, sockets.path, vars), { timeout: (hardware.limit + 60) * 1000, env: { TMPDIR: context.tmp } }).then(
       () => void (ended = qmp?.stopped ?? "it ended"),
       (error: Error) => void (ended = error instanceof ImgtaskError && error.found !== undefined ? `${error.message}: ${error.found}` : error.message),
-    ).then(() => {
-      screen.end();
+    ).then(async () => {
       giveUp.abort();
+      // What it said last is read first, and why it ended is known before anybody hears that it did.
+      await Promise.race([silent, sleep(2000, undefined, { ref: false })]);
+      screen.end();
     });
     const serial = await connectSoon(join(sockets.path, "serial"), 20_000, signal);
     serial.on("data", (data: Buffer) => screen.feed(data));
-    serial.on("close", () => screen.end());
+    silent = new Promise((resolve) => serial.once("close", resolve));
     qmp = new Qmp(await connectSoon(join(sockets.path, "qmp"), 20_000, signal));
     await qmp.execute("qmp_capabilities");
     const sshPort = await forwardedPort(qmp);
