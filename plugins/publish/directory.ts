@@ -5,10 +5,11 @@
  */
 import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { chmod, open, rename } from "node:fs/promises";
+import { chmod, open, readlink, rename, symlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { ExitCode, ImgtaskError, type Publisher, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
+import { checkLayout, latestLinks, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { checkPublishedName } from "./names.ts";
 
 const partPattern = /^\.imgtask-[0-9a-f]{16}\.part$/;
@@ -39,6 +40,19 @@ function removeOldParts(directory: string): void {
   }
 }
 
+/** Makes a link, or lets it point elsewhere: who follows it meanwhile gets to the one or to the other. */
+async function pointTo(place: string, link: string, to: string): Promise<void> {
+  const path = join(place, link);
+  if ((await readlink(path).catch(() => undefined)) === to) return;
+  const part = join(place, `.imgtask-${randomBytes(8).toString("hex")}.part`);
+  await symlink(to, part);
+  await rename(part, path).catch((error: unknown) => {
+    rmSync(part, { force: true });
+    throw error;
+  });
+  await sync(dirname(path));
+}
+
 /**
  * Publishes to a directory, which is made when it is missing.
  *
@@ -46,27 +60,33 @@ function removeOldParts(directory: string): void {
  * reads the directory sees whole files only. A file that is there with the same bytes is left alone, and so are others.
  *
  * @param path absolute, or relative to the imagefile's directory.
- * @throws {ImgtaskError} IMG2514 for an empty path; when it runs, IMG2512 for a file name that would leave it.
+ * @param layout how files are laid out below it. @default side by side
+ * @throws {ImgtaskError} IMG2514 for an empty path, IMG2520 for a bad build; when it runs, IMG2512 for a file name that would leave it.
  *
  * @example
  * ```ts
- * publish("release", { artifacts: [debianIso], to: directory("artifacts/release") });
+ * publish("release", { artifacts: [debianIso], to: directory("artifacts/release"), tests: [isoTest] });
+ * // artifacts/published/iso/2026-11-21/debian.iso, and the link artifacts/published/iso/latest
+ * publish("dated", { artifacts: [debianIso], to: directory("artifacts/published", { build: "2026-11-21" }), tests: [isoTest] });
  * ```
  */
-export function directory(path: string): Publisher {
+export function directory(path: string, layout: LayoutOptions = {}): Publisher {
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
     throw new ImgtaskError("IMG2514", `Bad directory to publish to: ${JSON.stringify(path)}`, {
       expected: "a path, absolute or relative to the imagefile's directory",
       exitCode: ExitCode.usage,
     });
   }
+  checkLayout(layout, "directory");
+  const { build, latest } = layout;
   return Object.freeze({
     name: "directory",
-    params: { path },
+    params: { path, ...(build === undefined ? {} : { build, latest: latest !== false }) },
     tools: [tool("cp", { packages: { apt: "coreutils" } })],
     env: [],
     untracked: { writes: [path] },
     module: import.meta.url,
+    ...nameOfIn(layout),
     async read(name, { project }) {
       const file = join(resolve(project, path), name);
       return lstatSync(file, { throwIfNoEntry: false })?.isFile() === true ? readFileSync(file) : undefined;
@@ -103,6 +123,7 @@ export function directory(path: string): Publisher {
           parts.shift();
         }
         for (const directory of directories) await sync(directory);
+        for (const { link, to } of latestLinks(files.map(({ name }) => name), layout)) await pointTo(place, link, to);
         return files.map(({ name }) => ({ name, location: join(path, name), uploaded: uploaded.has(name) }));
       } finally {
         for (const { part } of parts) rmSync(part, { force: true });

@@ -152,7 +152,7 @@ function failureOf({ code, stdout, stderr }: Answer, place: string): Error {
     return credentialsRefused(place, { found, hint: "Is the public key in ~/.ssh/authorized_keys of that user there?" });
   }
   if (/No space left|[Qq]uota exceeded|File too large/.test(text)) return placeFull(place, { found, hint: "Make room there, then run it again: what arrived is not sent again" });
-  if (/Permission denied|Read-only file system|Operation not permitted|Not a directory|cannot overwrite|Is a directory/.test(text)) {
+  if (code === 91 || /Permission denied|Read-only file system|Operation not permitted|Not a directory|cannot overwrite|Is a directory/.test(text)) {
     return writingDenied(place, { found, hint: "The user needs to be able to write in the directory that is published to" });
   }
   if (/not found|No such file or directory/.test(text) && code === 127) return missingThere(place, "a program", { expected: "sh, rsync, sha256sum, mv, find", found });

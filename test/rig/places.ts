@@ -1,0 +1,165 @@
+/**
+ * Places to publish to, with their real servers: what each one's publisher is given, and what everybody sees there.
+ * @module
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Order } from "./publish-child.ts";
+import { sshdMissing, startSshd } from "./sshd.ts";
+import { startGithub } from "./github-server.ts";
+import { startSwift, swiftMissing } from "./swift.ts";
+
+/** A place that is ready. */
+export interface Place {
+  readonly order: Pick<Order, "module" | "factory" | "options" | "secrets" | "env">;
+  /** Whether names have no "/". */
+  readonly flat: boolean;
+  /** Whether what is published cannot be replaced: each publication is the first. @default false */
+  readonly unchanging?: boolean;
+  /** Values that may be nowhere but in the processes' memory. */
+  readonly canaries: readonly string[];
+  /** All that everybody sees, by name; read by programs that are not ours. */
+  read(): Promise<Record<string, Buffer>>;
+  /** Bytes that came there since the last call, or what else tells that content was written. */
+  received(): number;
+  /** Bytes that a second run may take to look around. */
+  readonly chatter: number;
+  /** Empties it. */
+  empty(): Promise<void>;
+  /** The order with wrong credentials, and the code that it must lead to. */
+  readonly wrong?: { readonly order: Partial<Place["order"]>; readonly code: string };
+  /** The order for a place that cannot be written. */
+  readonly denied?: { readonly order: Partial<Place["order"]>; readonly code: string };
+  stop(): Promise<void>;
+}
+
+export interface PlaceKind {
+  readonly name: string;
+  /** Why it cannot be tried here, or `undefined`. */
+  missing(): string | undefined;
+  start(): Promise<Place>;
+}
+
+const moduleOf = (name: string): string => new URL(`../../plugins/publish/${name}.ts`, import.meta.url).href;
+const handle = (name: string): object => ({ type: "secret", from: "environment", name });
+
+/** Files below a directory; not hidden ones of imgtask's, which nobody asks for, nor what links lead to. */
+export function filesBelow(directory: string): Record<string, Buffer> {
+  if (!existsSync(directory)) return {};
+  const names = readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => lstatSync(join(directory, name)).isFile() && !/(?:^|\/)\.imgtask-[^/]*$|(?:^|\/)latest\//.test(name));
+  return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(directory, name))]));
+}
+
+/** Tells whether anything below a directory was written since it was last asked: 1 or 0. */
+function writes(directory: string): () => number {
+  let before = "";
+  return () => {
+    const names = existsSync(directory) ? readdirSync(directory, { recursive: true, encoding: "utf8" }).sort() : [];
+    const now = JSON.stringify(names.map((name) => [name, lstatSync(join(directory, name)).ino, lstatSync(join(directory, name)).ctimeMs]));
+    const changed = now !== before;
+    before = now;
+    return changed ? 1 : 0;
+  };
+}
+
+const scratchFor = (name: string): string => mkdtempSync(join(tmpdir(), `imgtask-${name}-`));
+const removing = (directory: string): void => rmSync(directory, { recursive: true, force: true });
+
+export const directoryPlace: PlaceKind = {
+  name: "directory",
+  missing: () => undefined,
+  async start() {
+    const scratch = scratchFor("directory");
+    const place = join(scratch, "place");
+    return {
+      order: { module: moduleOf("directory"), factory: "directory", options: [place, { build: "b7" }], secrets: {}, env: {} },
+      flat: false, canaries: [], chatter: 0,
+      read: async () => filesBelow(place),
+      received: writes(place),
+      empty: async () => removing(place),
+      stop: async () => removing(scratch),
+    };
+  },
+};
+
+export const sshPlace: PlaceKind = {
+  name: "ssh",
+  missing: sshdMissing,
+  async start() {
+    const scratch = scratchFor("ssh");
+    const sshd = await startSshd(scratch);
+    const place = join(scratch, "the place's");
+    const options = { host: sshd.host, user: sshd.user, port: sshd.port, knownHosts: sshd.knownHosts, identity: handle("KEY"), path: place, build: "b7" };
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(scratch, "other")]);
+    return {
+      order: { module: moduleOf("ssh"), factory: "ssh", options, secrets: { sshKey: sshd.key.trimEnd() }, env: {} },
+      flat: false, canaries: sshd.key.split("\n").slice(2, 4), chatter: 20_000,
+      read: async () => filesBelow(place),
+      received: () => sshd.relay.received(),
+      empty: async () => removing(place),
+      wrong: { order: { secrets: { sshKey: readFileSync(join(scratch, "other"), "utf8").trimEnd() } }, code: "IMG3521" },
+      denied: { order: { options: { ...options, path: "/proc/imgtask" } }, code: "IMG3523" },
+      async stop() {
+        await sshd.stop();
+        removing(scratch);
+      },
+    };
+  },
+};
+
+export const s3Place: PlaceKind = {
+  name: "s3",
+  missing: swiftMissing,
+  async start() {
+    const scratch = scratchFor("s3");
+    mkdirSync(join(scratch, "swift"));
+    const swift = await startSwift(join(scratch, "swift"));
+    const options = {
+      bucket: swift.bucket, prefix: "nightly/", endpoint: swift.endpoint, partSize: 5 * 1024 * 1024, conditional: false, checksums: false,
+      credentials: { accessKeyId: handle("ID"), secretAccessKey: handle("KEY") },
+    };
+    const secrets = { s3AccessKeyId: swift.accessKeyId, s3SecretAccessKey: swift.secretAccessKey };
+    return {
+      order: { module: moduleOf("s3"), factory: "s3", options, secrets, env: {} },
+      flat: false, canaries: [swift.secretAccessKey], chatter: 20_000,
+      async read() {
+        const there = join(scratch, "copy");
+        removing(there);
+        mkdirSync(there);
+        const listed = swift.s3cmd("ls", "-r", `s3://${swift.bucket}/nightly/`).toString();
+        if (!/s3:/.test(listed)) return {};
+        swift.s3cmd("get", "-r", "--force", `s3://${swift.bucket}/nightly/`, `${there}/`);
+        return Object.fromEntries(Object.entries(filesBelow(there)).filter(([name]) => !name.startsWith(".imgtask/")));
+      },
+      received: () => swift.relay.received(),
+      empty: async () => void swift.s3cmd("del", "-r", "--force", `s3://${swift.bucket}/nightly/`),
+      wrong: { order: { secrets: { ...secrets, s3SecretAccessKey: "another-secret" } }, code: "IMG3523" },
+      denied: { order: { secrets: { s3AccessKeyId: "test:reader", s3SecretAccessKey: "reading-secret" } }, code: "IMG3523" },
+      async stop() {
+        await swift.stop();
+        removing(scratch);
+      },
+    };
+  },
+};
+
+export const githubPlace: PlaceKind = {
+  name: "github",
+  missing: () => undefined,
+  async start() {
+    const server = await startGithub("example/images");
+    const options = { repository: "example/images", tag: "v7", token: handle("TOKEN") };
+    return {
+      order: { module: moduleOf("github"), factory: "github", options, secrets: { githubToken: server.token }, env: { GITHUB_API_URL: server.url } },
+      flat: true, unchanging: true, canaries: [server.token], chatter: 0,
+      read: async () => server.published("v7"),
+      received: () => server.received(),
+      empty: async () => void server.releases.splice(0),
+      wrong: { order: { secrets: { githubToken: "ghp_wrong0123456789" } }, code: "IMG3521" },
+      denied: { order: { secrets: { githubToken: server.readingToken } }, code: "IMG3523" },
+      stop: async () => await server.stop(),
+    };
+  },
+};
