@@ -37,13 +37,13 @@ export interface Bucket {
   progress(text: string): void;
 }
 
-/** Milliseconds after which an upload that is not carried on counts as abandoned. */
-const abandoned = 24 * 60 * 60 * 1000;
+/** Milliseconds after which an upload counts as abandoned: longer than any takes. */
+const abandoned = 7 * 24 * 60 * 60 * 1000;
 /** Parts on the way at one time; each is in memory. */
 const atOnce = 4;
 const mostParts = 10_000;
 
-const base64 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("base64");
+const checksumOf = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("base64");
 const md5 = (bytes: Buffer): string => createHash("md5").update(bytes).digest("hex");
 
 /** What there is under a key. */
@@ -57,9 +57,11 @@ export async function lookUp({ sdk, client, bucket, signal }: Bucket, key: strin
   }
 }
 
+const markers = ({ prefix }: Bucket): string => `${prefix}.imgtask/`;
+
 /** Where it is written which unfinished upload is this file's: a list of uploads tells no digests. */
-function markerOf({ prefix }: Bucket, { key, digest }: Upload): string {
-  return `${prefix}.imgtask/${createHash("sha256").update(`${key}\0${digest}`).digest("hex")}.upload`;
+function markerOf(to: Bucket, { key, digest }: Upload): string {
+  return `${markers(to)}${createHash("sha256").update(`${key}\0${digest}`).digest("hex")}.upload`;
 }
 
 interface Part {
@@ -68,35 +70,72 @@ interface Part {
   readonly ChecksumSHA256?: string;
 }
 
-/** The upload of this very file that an earlier run began, with the parts that arrived. */
-async function unfinished(to: Bucket, file: Upload, partSize: number): Promise<{ readonly id: string; readonly parts: Map<number, { readonly etag: string; readonly size: number }> } | undefined> {
-  const { sdk, client, bucket, signal } = to;
+interface Marker {
+  readonly upload: string;
+  readonly partSize: number;
+  readonly key: string;
+  /** Milliseconds since 1970. */
+  readonly began: number;
+}
+
+/** A marker, or `undefined` when there is none, or one of another form. */
+async function readMarker({ sdk, client, bucket, signal }: Bucket, key: string): Promise<Marker | undefined> {
   try {
-    const marker = await client.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: markerOf(to, file) }), { abortSignal: signal });
-    const { upload, partSize: size } = JSON.parse((await marker.Body?.transformToString()) ?? "{}") as { upload?: string; partSize?: number };
-    if (typeof upload !== "string" || size !== partSize) return undefined;
-    const parts = new Map<number, { etag: string; size: number }>();
-    for (let from: string | undefined; ; ) {
-      const page = await client.send(new sdk.ListPartsCommand({ Bucket: bucket, Key: file.key, UploadId: upload, PartNumberMarker: from }), { abortSignal: signal });
-      for (const { PartNumber, ETag, Size } of page.Parts ?? []) parts.set(PartNumber!, { etag: (ETag ?? "").replaceAll('"', ""), size: Size ?? -1 });
-      if (page.IsTruncated !== true || page.NextPartNumberMarker === undefined) return { id: upload, parts };
-      from = page.NextPartNumberMarker;
-    }
+    const found = await client.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: key }), { abortSignal: signal });
+    const marker = JSON.parse((await found.Body?.transformToString()) ?? "{}") as Marker;
+    return typeof marker.upload === "string" && typeof marker.key === "string" && typeof marker.began === "number" ? marker : undefined;
   } catch (error) {
     if (statusOf(error) === 404 || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** Takes back uploads of a key that nobody carried on with for a day: their parts cost room that no list of objects shows. */
-async function abortAbandoned({ sdk, client, bucket, signal, log }: Bucket, key: string, except: string | undefined): Promise<void> {
-  const { Uploads = [] } = await client.send(new sdk.ListMultipartUploadsCommand({ Bucket: bucket, Prefix: key }), { abortSignal: signal });
-  for (const { Key, UploadId, Initiated } of Uploads) {
-    if (Key !== key || UploadId === undefined || UploadId === except || Date.now() - (Initiated?.getTime() ?? Date.now()) < abandoned) continue;
-    log(`removing an abandoned upload of ${key}`);
-    await client.send(new sdk.AbortMultipartUploadCommand({ Bucket: bucket, Key: key, UploadId }), { abortSignal: signal }).catch((error: unknown) => {
-      if (statusOf(error) !== 404) throw error;
-    });
+interface Arrived {
+  readonly size: number;
+  readonly etag: string;
+  readonly checksum: string | undefined;
+}
+
+/** The upload of this very file that an earlier run began, with the parts that arrived. */
+async function unfinished(to: Bucket, file: Upload, partSize: number): Promise<{ readonly id: string; readonly parts: Map<number, Arrived> } | undefined> {
+  const { sdk, client, bucket, signal } = to;
+  const marker = await readMarker(to, markerOf(to, file));
+  if (marker === undefined || marker.key !== file.key || marker.partSize !== partSize) return undefined;
+  const parts = new Map<number, Arrived>();
+  try {
+    for (let from: string | undefined; ; ) {
+      const page = await client.send(new sdk.ListPartsCommand({ Bucket: bucket, Key: file.key, UploadId: marker.upload, PartNumberMarker: from }), { abortSignal: signal });
+      for (const { PartNumber, ETag, Size, ChecksumSHA256 } of page.Parts ?? []) parts.set(PartNumber!, { etag: (ETag ?? "").replaceAll('"', ""), size: Size ?? -1, checksum: ChecksumSHA256 });
+      if (page.IsTruncated !== true || page.NextPartNumberMarker === undefined) return { id: marker.upload, parts };
+      from = page.NextPartNumberMarker;
+    }
+  } catch (error) {
+    // It was completed or aborted.
+    if (statusOf(error) === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a part has these bytes: by SHA-256 where the server knows it, else by its tag, which is the MD5 where it is not encrypted. */
+const isPart = (there: Arrived | undefined, bytes: Buffer): there is Arrived =>
+  there !== undefined && there.size === bytes.length && (there.checksum === undefined ? there.etag === md5(bytes) : there.checksum === checksumOf(bytes));
+
+/** Takes back uploads below the prefix that are a week old: their parts cost room that no list of objects shows. */
+export async function abortAbandoned(to: Bucket): Promise<void> {
+  const { sdk, client, bucket, signal, log } = to;
+  for (let from: string | undefined; ; ) {
+    const page = await client.send(new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: markers(to), ContinuationToken: from }), { abortSignal: signal });
+    for (const { Key } of page.Contents ?? []) {
+      const marker = Key?.endsWith(".upload") === true ? await readMarker(to, Key) : undefined;
+      if (marker === undefined || Date.now() - marker.began < abandoned) continue;
+      log(`removing an abandoned upload of ${marker.key}`);
+      await client.send(new sdk.AbortMultipartUploadCommand({ Bucket: bucket, Key: marker.key, UploadId: marker.upload }), { abortSignal: signal }).catch((error: unknown) => {
+        if (statusOf(error) !== 404) throw error;
+      });
+      await client.send(new sdk.DeleteObjectCommand({ Bucket: bucket, Key }), { abortSignal: signal });
+    }
+    if (page.IsTruncated !== true || page.NextContinuationToken === undefined) return;
+    from = page.NextContinuationToken;
   }
 }
 
@@ -106,7 +145,6 @@ async function sendParts(to: Bucket, file: Upload): Promise<(fresh: boolean) => 
   const { key, size, digest } = file;
   const partSize = Math.max(to.partSize, Math.ceil(size / mostParts));
   const before = await unfinished(to, file, partSize);
-  await abortAbandoned(to, key, before?.id);
   let id = before?.id;
   if (id === undefined) {
     const made = await client.send(
@@ -114,7 +152,7 @@ async function sendParts(to: Bucket, file: Upload): Promise<(fresh: boolean) => 
       { abortSignal: signal },
     );
     id = made.UploadId!;
-    await client.send(new sdk.PutObjectCommand({ Bucket: bucket, Key: markerOf(to, file), Body: JSON.stringify({ upload: id, partSize, key }) }), { abortSignal: signal });
+    await client.send(new sdk.PutObjectCommand({ Bucket: bucket, Key: markerOf(to, file), Body: JSON.stringify({ upload: id, partSize, key, began: Date.now() } satisfies Marker) }), { abortSignal: signal });
   }
   const UploadId = id;
   const count = Math.ceil(size / partSize);
@@ -131,8 +169,8 @@ async function sendParts(to: Bucket, file: Upload): Promise<(fresh: boolean) => 
       if (bytesRead !== bytes.length) throw damagedOnTheWay(to.place, file.name, { found: "the file became shorter" });
       whole.update(bytes);
       const there = before?.parts.get(number);
-      const checksum = checksums ? { ChecksumSHA256: base64(bytes) } : {};
-      if (there !== undefined && there.size === bytes.length && there.etag === md5(bytes)) {
+      const checksum = checksums ? { ChecksumSHA256: checksumOf(bytes) } : {};
+      if (isPart(there, bytes)) {
         kept++;
         parts.push({ PartNumber: number, ETag: `"${there.etag}"`, ...checksum });
         continue;
@@ -173,7 +211,7 @@ async function oneRequest({ sdk, client, bucket, signal, checksums, place }: Buc
     await client.send(
       new sdk.PutObjectCommand({
         Bucket: bucket, Key: key, Body: bytes, ContentLength: bytes.length, Metadata: { sha256: digest }, ContentType: "application/octet-stream",
-        ...(checksums ? { ChecksumSHA256: base64(bytes) } : {}), ...(fresh ? { IfNoneMatch: "*" } : {}),
+        ...(checksums ? { ChecksumSHA256: checksumOf(bytes) } : {}), ...(fresh ? { IfNoneMatch: "*" } : {}),
       }),
       { abortSignal: signal },
     );
@@ -191,9 +229,11 @@ export async function prepare(to: Bucket, file: Upload): Promise<(fresh: boolean
     try {
       await appear(fresh && to.conditional);
     } catch (error) {
-      // 412: somebody made it meanwhile. 409: somebody is about to.
-      if (![409, 412].includes(statusOf(error) ?? 0) && nameOf(error) !== "PreconditionFailed") throw error;
-      if ((await lookUp(to, file.key))?.digest === file.digest) return;
+      // 412: somebody made it meanwhile. 409: somebody is about to. 404 with that name: somebody completed or aborted this
+      // very upload, or an answer was lost and the request was sent again.
+      if (![409, 412].includes(statusOf(error) ?? 0) && !["PreconditionFailed", "NoSuchUpload"].includes(nameOf(error))) throw error;
+      const there = await lookUp(to, file.key);
+      if (there?.digest === file.digest && there.size === file.size) return;
       throw changedMeanwhile(to.place, { expected: `no object "${file.key}"`, found: "one with other bytes", cause: error });
     }
   };

@@ -10,7 +10,7 @@ import { badOption, damagedOnTheWay, otherBytesThere } from "./failure.ts";
 import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { checkPublishedName } from "./names.ts";
 import { connect, failureOf, loadSdk, statusOf } from "./s3-client.ts";
-import { type Bucket, lookUp, prepare, type Upload } from "./s3-upload.ts";
+import { abortAbandoned, type Bucket, lookUp, prepare, type Upload } from "./s3-upload.ts";
 
 /** What `s3()` takes. A bucket has no links, so there is no `latest`. */
 export interface S3Options extends Pick<LayoutOptions, "build"> {
@@ -60,7 +60,8 @@ function check(options: S3Options): void {
  *
  * Large files are sent in parts; a run that was interrupted goes on with those that arrived. Objects appear when all of
  * them have been sent, in the order in which the files were given, each whole. What is there with the same size and
- * SHA-256 (in the object's metadata) is not sent. While parts are on the way there is a small object below `.imgtask/`.
+ * SHA-256 (in the object's metadata) is not sent. While parts are on the way there is a small object below `.imgtask/`,
+ * by which a later run finds them; what is a week old is taken back.
  *
  * @throws {ImgtaskError} IMG2520 for bad options; when it runs, IMG3521 for wrong credentials, IMG3522 and IMG3523 for a
  * bucket that is full or not writable, IMG3524 for what the server lacks, IMG3527 for an object that is not to be replaced,
@@ -138,6 +139,7 @@ export function s3(options: S3Options): Publisher {
           }
           wanted.push({ file, fresh: there === undefined });
         }
+        if (wanted.length > 0) await abortAbandoned(to);
         for (const { file, fresh } of wanted) {
           context.log(`sending ${file.key}`);
           waiting.push({ file, fresh, appear: await prepare(to, file) });

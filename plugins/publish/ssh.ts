@@ -19,8 +19,8 @@ export interface SshOptions extends SshHost, LayoutOptions {
   readonly path: string;
 }
 
-/** Goes to the directory, whose path is the first line. */
-const enter = "exec 2>&1; LC_ALL=C; export LC_ALL; umask 022; IFS= read -r root || exit 90; cd -- \"$root\" || exit 91";
+/** Goes to the directory, whose path is the first line; 95: there is none. */
+const enter = "exec 2>&1; LC_ALL=C; export LC_ALL; umask 022; IFS= read -r root || exit 90; [ -e \"$root\" ] || exit 95; cd -- \"$root\" || exit 91";
 const scripts = {
   /** Lines `DIGEST SIZE NAME`. Says of each file `have NAME` or `want NAME`. */
   survey: `exec 2>&1; LC_ALL=C; export LC_ALL; umask 022; IFS= read -r root || exit 90; mkdir -p -- "$root" && cd -- "$root" || exit 91
@@ -39,7 +39,7 @@ while IFS=" " read -r verb one two; do case "$verb" in
 check) [ "$(sha256sum <"$two")" = "$one  -" ] || { rm -f -- "$two"; echo "damaged $two"; exit 93; }; chmod 644 -- "$two" || exit 94; sync -- "$two" 2>/dev/null || sync;;
 place) case "$two" in */*) mkdir -p -- "\${two%/*}" || exit 94;; esac; mv -fT -- "$one" "$two" || exit 94;;
 link) if [ "$(readlink -- "$two")" != "$one" ]; then ln -sfn -- "$one" ".imgtask-link-$$.part" && mv -fT -- ".imgtask-link-$$.part" "$two" || exit 94; fi;;
-end) sync -- . 2>/dev/null || sync; echo end;;
+end) sync -f -- . 2>/dev/null || sync; echo end;;
 esac; done`,
   read: `${enter}; IFS= read -r name; [ -f "$name" ] || exit 95; echo begin; cat -- "$name"`,
   has: `${enter}; while IFS= read -r name; do if [ -e "$name" ]; then echo "have $name"; fi; done; echo end`,
@@ -105,15 +105,15 @@ export function ssh(options: SshOptions): Publisher {
       return await withSession(context, async (session) => {
         const answer = await session.script(scripts.read, lines(path, name));
         if (answer.code === 0 && answer.stdout.startsWith("begin\n")) return Buffer.from(answer.stdout.slice("begin\n".length));
-        // A directory that is not there yet holds nothing.
-        if (answer.code === 95 || (answer.code === 91 && /No such file/.test(answer.stdout))) return undefined;
+        // Neither the file nor, at first, the directory.
+        if (answer.code === 95) return undefined;
         throw session.failure(answer);
       });
     },
     async has(names, context) {
       return await withSession(context, async (session) => {
         const answer = await session.script(scripts.has, lines(path, ...names));
-        if (answer.code === 91 && /No such file/.test(answer.stdout)) return new Set();
+        if (answer.code === 95) return new Set();
         if (!answer.stdout.endsWith("end\n")) throw session.failure(answer);
         return new Set(answer.stdout.split("\n").flatMap((line) => (line.startsWith("have ") ? [line.slice(5)] : [])));
       });

@@ -14,6 +14,8 @@ import { startSwift, swiftMissing } from "./swift.ts";
 /** A place that is ready. */
 export interface Place {
   readonly order: Pick<Order, "module" | "factory" | "options" | "secrets" | "env">;
+  /** Values of its secrets by the names of the variables in the options. @default none */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Whether names have no "/". */
   readonly flat: boolean;
   /** Whether what is published cannot be replaced: each publication is the first. @default false */
@@ -26,6 +28,8 @@ export interface Place {
   received(): number;
   /** Bytes that a second run may take to look around. */
   readonly chatter: number;
+  /** Resolves when so many bytes have come since the last call of `received`. Only of places that carry on in the middle of a file. */
+  readonly reached?: (bytes: number) => Promise<void>;
   /** Empties it. */
   empty(): Promise<void>;
   /** The order with wrong credentials, and the code that it must lead to. */
@@ -95,9 +99,11 @@ export const sshPlace: PlaceKind = {
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(scratch, "other")]);
     return {
       order: { module: moduleOf("ssh"), factory: "ssh", options, secrets: { sshKey: sshd.key.trimEnd() }, env: {} },
+      environment: { KEY: sshd.key },
       flat: false, canaries: sshd.key.split("\n").slice(2, 4), chatter: 20_000,
       read: async () => filesBelow(place),
       received: () => sshd.relay.received(),
+      reached: sshd.relay.reached,
       empty: async () => removing(place),
       wrong: { order: { secrets: { sshKey: readFileSync(join(scratch, "other"), "utf8").trimEnd() } }, code: "IMG3521" },
       denied: { order: { options: { ...options, path: "/proc/imgtask" } }, code: "IMG3523" },
@@ -123,6 +129,7 @@ export const s3Place: PlaceKind = {
     const secrets = { s3AccessKeyId: swift.accessKeyId, s3SecretAccessKey: swift.secretAccessKey };
     return {
       order: { module: moduleOf("s3"), factory: "s3", options, secrets, env: {} },
+      environment: { ID: swift.accessKeyId, KEY: swift.secretAccessKey },
       flat: false, canaries: [swift.secretAccessKey], chatter: 20_000,
       async read() {
         const there = join(scratch, "copy");
@@ -134,6 +141,7 @@ export const s3Place: PlaceKind = {
         return Object.fromEntries(Object.entries(filesBelow(there)).filter(([name]) => !name.startsWith(".imgtask/")));
       },
       received: () => swift.relay.received(),
+      reached: swift.relay.reached,
       empty: async () => void swift.s3cmd("del", "-r", "--force", `s3://${swift.bucket}/nightly/`),
       wrong: { order: { secrets: { ...secrets, s3SecretAccessKey: "another-secret" } }, code: "IMG3523" },
       denied: { order: { secrets: { s3AccessKeyId: "test:reader", s3SecretAccessKey: "reading-secret" } }, code: "IMG3523" },
@@ -153,6 +161,7 @@ export const githubPlace: PlaceKind = {
     const options = { repository: "example/images", tag: "v7", token: handle("TOKEN") };
     return {
       order: { module: moduleOf("github"), factory: "github", options, secrets: { githubToken: server.token }, env: { GITHUB_API_URL: server.url } },
+      environment: { TOKEN: server.token },
       flat: true, unchanging: true, canaries: [server.token], chatter: 0,
       read: async () => server.published("v7"),
       received: () => server.received(),
@@ -163,3 +172,6 @@ export const githubPlace: PlaceKind = {
     };
   },
 };
+
+/** All of them. */
+export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, sshPlace, s3Place];

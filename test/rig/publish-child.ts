@@ -3,9 +3,9 @@
  * Prints `begin`, then `done` and the result, or `failed` and the error.
  * @module
  */
-import { openSync, readFileSync } from "node:fs";
+import { appendFileSync, closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Publisher } from "../../lib/mod.ts";
+import type { PublishContext, Publisher } from "../../lib/mod.ts";
 import { run } from "../../lib/process.ts";
 
 /** What the child is to do. */
@@ -21,22 +21,43 @@ export interface Order {
   readonly scratch: string;
 }
 
-/** Publishes as the kind `publish` would. */
-export async function carryOut(order: Order, signal: AbortSignal = new AbortController().signal): ReturnType<Publisher["publish"]> {
+/** Gives a publisher what the kind `publish` would. @param heard what it says, as it says it. */
+async function withPublisher<T>(order: Order, work: (publisher: Publisher, context: PublishContext) => Promise<T>, heard: (line: string) => void = () => {}): Promise<T> {
+  const { signal } = new AbortController();
   const { [order.factory]: factory } = (await import(order.module)) as Record<string, (...options: readonly unknown[]) => Publisher>;
   const publisher = factory!(...(Array.isArray(order.options) ? order.options : [order.options]));
   const logFd = openSync(join(order.scratch, "log"), "a");
   const tmp = join(order.scratch, "tmp"), env = { PATH: process.env["PATH"], HOME: process.env["HOME"], TMPDIR: tmp };
-  const { appendFileSync } = await import("node:fs");
-  return await publisher.publish(order.files, {
+  const context: PublishContext = {
     exec: (argv, options) => run(argv, { cwd: tmp, env, logFd, signal }, options),
-    log: (line) => appendFileSync(join(order.scratch, "log"), `${line}\n`),
+    log(line) {
+      appendFileSync(join(order.scratch, "log"), `${line}\n`);
+      heard(line);
+    },
     progress: () => {},
     signal,
     env: order.env,
     secrets: order.secrets,
     tmp,
     project: join(order.scratch, "project"),
+  };
+  return await work(publisher, context).finally(() => closeSync(logFd));
+}
+
+/** Publishes. @param heard what it says, as it says it. */
+export async function carryOut(order: Order, heard: (line: string) => void = () => {}): ReturnType<Publisher["publish"]> {
+  return await withPublisher(order, (publisher, context) => publisher.publish(order.files, context), heard);
+}
+
+/** What the place has of the order's files, and their bytes; `undefined` where it does not collect. */
+export async function lookAt(order: Order): Promise<Readonly<Record<string, Uint8Array>> | undefined> {
+  const names = order.files.map(({ name }) => name);
+  return await withPublisher(order, async (publisher, context) => {
+    if (publisher.read === undefined) return undefined;
+    const there: Record<string, Uint8Array> = {};
+    for (const name of await publisher.has!(names, context)) there[name] = (await publisher.read(name, context))!;
+    for (const name of names) if (there[name] === undefined && (await publisher.read(name, context)) !== undefined) throw new Error(`"${name}" can be read, and is told as not there`);
+    return there;
   });
 }
 

@@ -9,8 +9,8 @@ export interface Relay {
   readonly port: number;
   /** Bytes from clients since the last call. */
   received(): number;
-  /** Cuts all connections once so many bytes have come from clients. */
-  cutAfter(bytes: number): void;
+  /** Resolves as soon as so many bytes have come from clients since the last call of `received`. */
+  reached(bytes: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export async function untilListening(port: number, what: string, patience = 30_0
 
 export async function relayTo(target: number): Promise<Relay> {
   let count = 0;
-  let limit = Infinity;
+  let waiting: { readonly bytes: number; readonly go: () => void } | undefined;
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target, "127.0.0.1");
@@ -52,9 +52,9 @@ export async function relayTo(target: number): Promise<Relay> {
     }
     client.on("data", (bytes) => {
       count += bytes.length;
-      if (count <= limit) return;
-      limit = Infinity;
-      for (const socket of sockets) socket.destroy();
+      if (waiting === undefined || count < waiting.bytes) return;
+      waiting.go();
+      waiting = undefined;
     });
     client.pipe(upstream);
     upstream.pipe(client);
@@ -67,10 +67,7 @@ export async function relayTo(target: number): Promise<Relay> {
       count = 0;
       return all;
     },
-    cutAfter(bytes) {
-      count = 0;
-      limit = bytes;
-    },
+    reached: (bytes) => new Promise((go) => (waiting = { bytes, go })),
     async close() {
       for (const socket of sockets) socket.destroy();
       await new Promise((resolve) => server.close(resolve));
