@@ -23,6 +23,12 @@ export interface OutputSpec<Type extends string = string> {
    * @default false
    */
   readonly merge?: boolean;
+  /**
+   * It tells of the run that made it, as a log with its time does, and is another one each time: `verify --rebuild`
+   * does not compare it.
+   * @default false
+   */
+  readonly tellsOfRun?: boolean;
 }
 
 /** Declares an output. `"file"` and `"tree"` alone are short for an output of that form and type. */

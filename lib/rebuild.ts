@@ -46,7 +46,7 @@ export interface OutputComparison {
 /** What making a target again needs. */
 export type RebuildOptions = Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">;
 
-/** Makes the target again and compares every output with the recorded one. */
+/** Makes the target again and compares every output with the recorded one, but for those that tell of their run. */
 export async function rebuild(options: RebuildOptions, record: Record, log: { readonly fd: number }): Promise<readonly OutputComparison[]> {
   const { state, registered, resolution } = options;
   const { declaration } = registered;
@@ -60,7 +60,8 @@ export async function rebuild(options: RebuildOptions, record: Record, log: { re
     await callRecipe(registered.recipe!, context, declaration);
     for (const [name, path] of Object.entries(hush === undefined ? {} : outputs)) await hush!.output(name, path);
     const compared: OutputComparison[] = [];
-    for (const [name, { form }] of Object.entries(declaration.outputs)) {
+    for (const [name, { form, tellsOfRun }] of Object.entries(declaration.outputs)) {
+      if (tellsOfRun === true) continue;
       const stored = record.outputs[name];
       const differences = stored === undefined ? [] : form === "tree" ? await compareTrees(state, stored, outputs[name]!) : compareFile(state.store.objectPath(stored.digest, stored.executable), outputs[name]!, "");
       compared.push({ output: name, form, differences });

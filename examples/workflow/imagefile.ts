@@ -90,6 +90,6 @@ publish("release", {
   sign: minisign({ key: secret.file("release.key") }),
 });
 
-publish("other-formats", { artifacts: [vmware, appliance, cloudSeed], to: directory("artifacts/formats") });
+publish("other-formats", { artifacts: [vmware, appliance, cloudSeed], to: directory("artifacts/formats"), untested: "the disk that test:debian boots, in formats for the hypervisors" });
 
 export default group("images", [ubuntuIso, rockyIso, kaliIso, debianIso, debianDisk, vmware, appliance, cloudSeed, ...workspaces], { description: "All images, without tests and publishing" });

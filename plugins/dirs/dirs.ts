@@ -120,7 +120,7 @@ function declare<const Name extends string>(name: Name, options: DirsOptions): D
     params: { origin: originOf(options.directories.list), host },
     outputs: {
       out: output("tree", "directories", { path: host, merge: true }),
-      log: output("file", "directories log", { path: options.log ?? "logs/directories-{time}.md" }),
+      log: output("file", "directories log", { path: options.log ?? "logs/directories-{time}.md", tellsOfRun: true }),
     },
     // For the log, which tells what was there before.
     untracked: { reads: [host] },

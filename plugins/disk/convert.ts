@@ -7,13 +7,11 @@
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ExitCode, ImgtaskError, type Input, output, type OutputSpec, type Requirement, type RunContext, type Source, type Target, target, tool } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, output, type OutputSpec, type Requirement, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
+import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
 import { identifyVhd, identifyVhdx, identifyVmdk } from "./identity.ts";
 import { ovf } from "./ovf.ts";
-import { type ImageFormat, inspect, qemuImg } from "./inspect.ts";
-
-/** A disk, or an image of a known format that was not built here. */
-export type DiskImage = Input<"disk"> | { readonly image: Input | Source; /** Never guessed: an image may say of itself what it is not. */ readonly format: ImageFormat };
+import { inspect, qemuImg } from "./inspect.ts";
 
 /** What `convert()` makes, and what can be said of it. */
 export type ConvertOptions =
@@ -45,11 +43,11 @@ export type ConvertOptions =
       readonly firmware?: "bios" | "efi";
     };
 
-/** What a format's file is, for the type checker: only what a boot test can start is a disk. */
+/** What a format's file is, for the type checker: what tools take for a disk as it is, is a disk. */
 export type ConvertedType<O> = O extends { readonly format: "qcow2" | "raw" } ? "disk" : O extends { readonly subformat: "monolithicFlat" } ? "vmdk directory" : O extends { readonly format: infer F extends string } ? F : never;
 
-/** A converted disk. */
-export type Converted<Name extends string = string, Type extends string = string> = Target<`convert:${Name}`, { readonly out: OutputSpec<Type> }>;
+/** A converted disk; of the architecture of the disk that it was. */
+export type Converted<Name extends string = string, Type extends string = string, From = DiskImage> = Target<`convert:${Name}`, { readonly out: OutputSpec<Type> }> & ArchOf<From>;
 
 const tools: readonly Requirement[] = [qemuImg, tool("tar", { packages: { apt: "tar", dnf: "tar" } })];
 
@@ -74,19 +72,19 @@ function checkOva(cpus: number, memory: number): void {
  * export const esxi = convert("debian-esxi", { from: debianDisk, format: "vmdk", subformat: "monolithicFlat" });
  * ```
  */
-export function convert<const Name extends string, const O extends ConvertOptions>(name: Name, options: O): Converted<Name, ConvertedType<O>> {
-  const { from } = options as ConvertOptions;
-  const given = "image" in from ? { image: from.image, format: from.format } : { image: from, format: undefined };
+export function convert<const Name extends string, const O extends ConvertOptions>(name: Name, options: O): Converted<Name, ConvertedType<O>, O["from"]> {
+  const from: O["from"] = options.from;
+  const given = givenImage(from);
   const flat = options.format === "vmdk" && options.subformat === "monolithicFlat";
   const machine = options.format === "ova" ? { cpus: options.cpus ?? 2, memory: options.memory ?? 2048, firmware: options.firmware ?? "bios" } : undefined;
   if (machine !== undefined) checkOva(machine.cpus, machine.memory);
   const type = options.format === "qcow2" || options.format === "raw" ? "disk" : flat ? "vmdk directory" : options.format;
-  return target(`convert:${name}`, {
+  const made = target(`convert:${name}`, {
     description: `Disk image as ${options.format}${flat ? " (monolithicFlat)" : ""}`,
     inputs: { image: given.image },
     params: {
       name,
-      from: given.format ?? null,
+      from: given.format,
       format: options.format,
       flat,
       compress: options.format === "qcow2" && options.compress === true,
@@ -130,6 +128,7 @@ export function convert<const Name extends string, const O extends ConvertOption
       }
     },
   });
+  return withArch(made, from);
 }
 
 /** Packs an OVA: first the descriptor, then the manifest of digests, then the disk (DSP0243, "Distribution as a single file"). */

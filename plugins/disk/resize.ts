@@ -6,23 +6,23 @@
 import { ExitCode, ImgtaskError, output, type OutputSpec, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
 import { join } from "node:path";
 import { closeSync, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import type { DiskImage } from "./convert.ts";
 import type { Size } from "./disk.ts";
+import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
 import { inspect, qemuImg } from "./inspect.ts";
 import { parseSize, sector } from "./layout.ts";
 
 /** What `resize()` takes beside the name. */
-export interface ResizeOptions {
+export interface ResizeOptions<From extends DiskImage = DiskImage> {
   /** The image; it stays as it is. */
-  readonly from: DiskImage;
+  readonly from: From;
   /** Size that the machine sees, in GiB (`"80G"`) or MiB; larger than before. The file takes only what is used of it. */
   readonly size: Size;
   /** @default "qcow2" */
   readonly format?: "qcow2" | "raw";
 }
 
-/** A resized disk. */
-export type Resized<Name extends string = string> = Target<`resize:${Name}`, { readonly out: OutputSpec<"disk"> }>;
+/** A resized disk; of the architecture of the disk that it was. */
+export type Resized<Name extends string = string, From = DiskImage> = Target<`resize:${Name}`, { readonly out: OutputSpec<"disk"> }> & ArchOf<From>;
 
 interface Partition {
   /** Sectors. */
@@ -42,11 +42,11 @@ interface Partition {
  * export const large = resize("debian", { from: debianDisk, size: "80G" });
  * ```
  */
-export function resize<const Name extends string>(name: Name, options: ResizeOptions): Resized<Name> {
+export function resize<const Name extends string, const From extends DiskImage>(name: Name, options: ResizeOptions<From>): Resized<Name, From> {
   const { from } = options;
   const format = options.format ?? "qcow2";
-  const given = "image" in from ? { image: from.image, format: from.format } : { image: from, format: null };
-  return target(`resize:${name}`, {
+  const given = givenImage(from);
+  const made = target(`resize:${name}`, {
     description: `Disk image (${format}) grown to ${options.size}`,
     inputs: { image: given.image },
     params: { from: given.format, format, size: parseSize(options.size) },
@@ -76,6 +76,7 @@ export function resize<const Name extends string>(name: Name, options: ResizeOpt
       await exec(["qemu-img", "convert", "-f", "raw", "-O", params.format, grown, outputs.out]);
     },
   });
+  return withArch(made, from);
 }
 
 type Context = Pick<RunContext, "exec" | "epoch" | "tmp">;

@@ -6,8 +6,8 @@
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { ExitCode, ImgtaskError, output, type OutputSpec, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
-import type { DiskImage } from "./convert.ts";
 import { type Debugfs, debugfsOf, type Entry, find, type Pattern, quote } from "./ext4-tree.ts";
+import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
 import { inspect, qemuImg } from "./inspect.ts";
 import { sector } from "./layout.ts";
 import { type Operation, operations, type SysprepOperation } from "./sysprep-operations.ts";
@@ -26,7 +26,7 @@ export interface SysprepOptions<From extends DiskImage = DiskImage> {
 }
 
 /** A disk to make machines from; of the architecture of the disk that it was. */
-export type Sysprepped<Name extends string = string, From = DiskImage> = Target<`sysprep:${Name}`, { readonly out: OutputSpec<"disk"> }> & Pick<From, Extract<keyof From, "arch">>;
+export type Sysprepped<Name extends string = string, From = DiskImage> = Target<`sysprep:${Name}`, { readonly out: OutputSpec<"disk"> }> & ArchOf<From>;
 
 /**
  * Declares a copy of a disk image for making machines from. The root is the ext4 file system with a directory `/etc` that
@@ -44,9 +44,9 @@ export type Sysprepped<Name extends string = string, From = DiskImage> = Target<
  * ```
  */
 export function sysprep<const Name extends string, const From extends DiskImage>(name: Name, options: SysprepOptions<From>): Sysprepped<Name, From> {
-  const from: DiskImage = options.from;
+  const { from } = options;
   const format = options.format ?? "qcow2";
-  const given = "image" in from ? { image: from.image, format: from.format } : { image: from, format: null };
+  const given = givenImage(from);
   const made = target(`sysprep:${name}`, {
     description: `Disk image (${format}) without what belongs to one machine`,
     inputs: { image: given.image },
@@ -68,7 +68,7 @@ export function sysprep<const Name extends string, const From extends DiskImage>
       await exec(["qemu-img", "convert", "-f", "raw", "-O", params.format, join(context.tmp, raw), outputs.out]);
     },
   });
-  return Object.freeze({ ...made, ...("arch" in from ? { arch: from.arch } : {}) }) as unknown as Sysprepped<Name, From>;
+  return withArch(made, from);
 }
 
 type Context = Pick<RunContext, "exec" | "epoch" | "tmp" | "log">;
@@ -127,14 +127,26 @@ interface Work {
   readonly action: "remove" | "empty";
 }
 
+/** What a pattern is looked for. */
+interface Wanted extends Pick<Work, "operation" | "action"> {
+  /** Whether a directory counts, with all that is in it. */
+  readonly directories: boolean;
+  readonly except: readonly string[];
+}
+
 /** What is to be done, by path. A file that one operation removes and another empties is removed. */
 async function survey(names: readonly string[], debugfs: Debugfs): Promise<ReadonlyMap<string, Work>> {
   const table: Readonly<Record<string, Operation>> = operations;
-  const patterns = names.flatMap((operation) => (["remove", "empty"] as const).flatMap((action) => (table[operation]![action] ?? []).map((path): Pattern<Pick<Work, "operation" | "action">> => ({ parts: path.slice(1).split("/"), of: { operation, action }, deep: action === "remove" }))));
+  const patterns = names.flatMap((operation) => {
+    const { remove = [], also = [], files = [], empty = [], except = [] } = table[operation]!;
+    const pattern = (action: Work["action"], path: string, directories: boolean): Pattern<Wanted> => ({ parts: path.slice(1).split("/"), of: { operation, action, directories, except }, deep: directories });
+    return [...[...remove, ...also].map((path) => pattern("remove", path, true)), ...files.map((path) => pattern("remove", path, false)), ...empty.map((path) => pattern("empty", path, false))];
+  });
   const work = new Map<string, Work>();
-  await find(patterns, debugfs, (entry, what) => {
-    if (what.action === "empty" && (entry.kind !== "regular" || entry.size === 0)) return;
-    if (work.get(entry.path)?.action !== "remove" && !(what.action === "empty" && work.has(entry.path))) work.set(entry.path, { entry, ...what });
+  await find(patterns, debugfs, (entry, { operation, action, directories, except }) => {
+    if ((entry.kind === "directory" && !directories) || except.includes(entry.path)) return;
+    if (action === "empty" && (entry.kind !== "regular" || entry.size === 0)) return;
+    if (work.get(entry.path)?.action !== "remove" && !(action === "empty" && work.has(entry.path))) work.set(entry.path, { entry, operation, action });
   });
   return work;
 }

@@ -4,11 +4,12 @@
  * @module
  */
 import { type Artifact, ExitCode, ImgtaskError, type Input, type Producer } from "../../lib/mod.ts";
+import type { DiskType } from "../test/image.ts";
 import { artifactOf } from "./names.ts";
 
 /** Types of artifacts that a machine boots. */
-export type ImageType = "iso" | "disk";
-const imageTypes: ReadonlySet<string> = new Set<ImageType>(["iso", "disk"]);
+export type ImageType = "iso" | DiskType;
+const imageTypes: ReadonlySet<string> = new Set(Object.keys({ iso: 0, disk: 0, vmdk: 0, "vmdk directory": 0, vhdx: 0, vhd: 0, ova: 0 } satisfies Readonly<Record<ImageType, 0>>));
 
 type TypeOf<A> = A extends Artifact<infer T> ? T : A extends Producer<infer T> ? T : never;
 type NameOf<A> = A extends { readonly name: infer N extends string } ? N : string;

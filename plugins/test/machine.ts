@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Arch, type Argv, type HostFile, ImgtaskError, type RunContext } from "../../lib/mod.ts";
 import type { Acceleration } from "./accel.ts";
-import type { ImageFormat } from "./image.ts";
+import type { BootImage } from "./image.ts";
 import { pngOf } from "./png.ts";
 import { connectSoon, Qmp } from "./qmp.ts";
 import { Console } from "./serial.ts";
@@ -18,7 +18,9 @@ import { Console } from "./serial.ts";
 export interface Hardware {
   readonly arch: Arch;
   readonly acceleration: Acceleration;
-  readonly medium: { readonly type: "disk"; readonly path: string; readonly format: ImageFormat } | { readonly type: "iso"; readonly path: string };
+  readonly medium: (BootImage & { readonly type: "disk" }) | { readonly type: "iso"; readonly path: string };
+  /** An ISO with data for cloud-init. */
+  readonly seed?: string | undefined;
   readonly firmware: "bios" | "uefi";
   /** MiB. */
   readonly memory: number;
@@ -77,6 +79,8 @@ export function qemuArgv(hardware: Hardware, sockets: string, vars: string | und
     ? ["-drive", `if=none,id=medium,format=${medium.format},snapshot=on,file=${option(medium.path)}`, "-device", "virtio-blk-pci,drive=medium,bootindex=0"]
     : ["-drive", `if=none,id=medium,format=raw,media=cdrom,readonly=on,file=${option(medium.path)}`,
       ...(pc ? ["-device", "ide-cd,drive=medium,bootindex=0"] : ["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=medium,bootindex=0"])];
+  // As a disk that cannot be written to: kernels for clouds know few drives for CDs, and cloud-init looks at labels alone.
+  const seed = hardware.seed === undefined ? [] : ["-drive", `if=none,id=seed,format=raw,readonly=on,file=${option(hardware.seed)}`, "-device", "virtio-blk-pci,drive=seed"];
   return [
     arch.qemu.system.name,
     ...arch.qemu.machine,
@@ -88,6 +92,7 @@ export function qemuArgv(hardware: Hardware, sockets: string, vars: string | und
     "-device", pc ? "VGA" : "virtio-gpu-pci",
     ...firmware,
     ...media,
+    ...seed,
     // The guest cannot reach the host or the net. romfile: nothing to boot from the net either.
     "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
     "-device", "virtio-net-pci,netdev=net,romfile=",

@@ -5,7 +5,7 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type DirectoryList, ImgtaskError, type Json, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Secret, type Target, target, tool, type Tool } from "../../lib/mod.ts";
+import { type DirectoryList, ImgtaskError, type Input, type Json, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Secret, type Target, target, tool, type Tool } from "../../lib/mod.ts";
 import { archOf } from "../arch/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { parseDirectories } from "../dirs/parse.ts";
@@ -13,7 +13,7 @@ import { accelerationFor, probeMemory } from "./accel.ts";
 import { bad, checkRest, type ConsoleExpectation, needsLogin, type Probed, probedOf, probesOf, type SystemExpectation, whole } from "./expectation.ts";
 import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
 import { judge, readAnswers, script } from "./guest.ts";
-import { inspectImage } from "./image.ts";
+import { type DiskType, inspectImage } from "./image.ts";
 import { powerOn, type Running } from "./machine.ts";
 import { type Check, junit } from "./report.ts";
 import { type Pattern, showPattern, toPattern } from "./serial.ts";
@@ -44,8 +44,11 @@ export type Login =
   };
 
 /** What `test()` takes. */
-export interface TestOptions<Type extends "disk" | "iso", Image extends string = string> {
-  /** A disk, or an installer ISO (put into the CD drive of a machine without a disk). It is never written to. */
+export interface TestOptions<Type extends DiskType | "iso", Image extends string = string> {
+  /**
+   * A disk, in any format that `convert()` makes, or an installer ISO (put into the CD drive of a machine without a disk).
+   * It is never written to. The machine has a virtio disk, whatever controllers the format is meant for.
+   */
   readonly image: Producer<Type> & { readonly arch: string; readonly name: Image };
   /** @default "bios" where the architecture has one (x86_64), otherwise "uefi" */
   readonly firmware?: "bios" | "uefi";
@@ -55,8 +58,10 @@ export interface TestOptions<Type extends "disk" | "iso", Image extends string =
   readonly cpus?: number;
   /** Seconds for all of it, from power-on. @default 300 */
   readonly timeout?: number;
-  readonly login?: Type extends "disk" ? Login : Refused<"an installer ISO has no login: leave it out">;
-  readonly expect: Type extends "disk" ? SystemExpectation : ConsoleExpectation;
+  /** Data for cloud-init, `seed()`: a second disk, which cannot be written to. @default none */
+  readonly seed?: Type extends "iso" ? Refused<"an installer ISO has no cloud-init: leave it out"> : Input<"seed">;
+  readonly login?: Type extends DiskType ? Login : Refused<"an installer ISO has no login: leave it out">;
+  readonly expect: Type extends DiskType ? SystemExpectation : ConsoleExpectation;
 }
 
 /** What a test leaves behind, below `artifacts/test/NAME/`. */
@@ -74,6 +79,8 @@ export type Test<Name extends string = string, Image extends string = string> = 
 
 const ssh: Tool = tool("ssh", { versionArgs: ["-V"], versionPattern: /OpenSSH_(\d+(?:\.\d+)+)/, packages: { apt: "openssh-client", dnf: "openssh-clients" } });
 
+const tar: Tool = tool("tar", { packages: { apt: "tar", dnf: "tar" } });
+
 function checkLogin(name: string, login: Login | undefined, expect: SystemExpectation): void {
   const inside = needsLogin(expect);
   if (login === undefined && inside.length > 0) throw bad(name, "expectation", inside, "a `login`, by which these can be looked at");
@@ -87,7 +94,7 @@ function checkLogin(name: string, login: Login | undefined, expect: SystemExpect
 
 interface Params {
   readonly name: string;
-  readonly medium: "disk" | "iso";
+  readonly medium: DiskType | "iso";
   readonly arch: string;
   readonly firmware: "bios" | "uefi";
   readonly memory: number;
@@ -119,7 +126,7 @@ interface Params {
  * });
  * ```
  */
-export function test<const Name extends string, Type extends "disk" | "iso", const Image extends string = string>(name: Name, options: TestOptions<Type, Image>): Test<Name, Image> {
+export function test<const Name extends string, Type extends DiskType | "iso", const Image extends string = string>(name: Name, options: TestOptions<Type, Image>): Test<Name, Image> {
   const arch = archOf(options.image.arch);
   const firmware = options.firmware ?? (arch.grub.bios === undefined ? "uefi" : "bios");
   if (firmware === "bios" && arch.grub.bios === undefined) throw bad(name, "firmware", firmware, `"uefi": ${arch.name} has no BIOS`);
@@ -127,6 +134,8 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
   const login = options.login as Login | undefined;
   const medium = options.image.outputs.out.type;
   if (medium === "iso" && login !== undefined) throw bad(name, "login", login, "none: an installer ISO has no login");
+  const seed = options.seed as Input<"seed"> | undefined;
+  if (medium === "iso" && seed !== undefined) throw bad(name, "seed", "a seed", "none: an installer ISO has no cloud-init");
   checkLogin(name, login, expect);
   checkRest(name, expect);
   const cpus = whole(name, "cpus", options.cpus ?? 2, 1, 64);
@@ -143,7 +152,7 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
     description: `Boots ${options.image.outputs.out.target} (${arch.name}, ${firmware}) and checks it`,
     module: import.meta.url,
     platform: arch.name,
-    inputs: { image: options.image.outputs.out },
+    inputs: { image: options.image.outputs.out, ...(seed === undefined ? {} : { seed }) },
     params: {
       name,
       medium,
@@ -166,7 +175,7 @@ export function test<const Name extends string, Type extends "disk" | "iso", con
         exit: command.exit ?? 0,
       })),
     },
-    tools: [arch.qemu.system, ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined || login.over === "serial" ? [] : [ssh])],
+    tools: [arch.qemu.system, ...(medium === "ova" ? [tar] : []), ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined || login.over === "serial" ? [] : [ssh])],
     ...(login?.over === "serial" ? { secrets: { password: login.password } } : {}),
     outputs: spec,
     // Where a failed test is looked into, and the key by which the machine is entered.
@@ -182,7 +191,7 @@ export type { ConsoleExpectation, SystemExpectation } from "./expectation.ts";
 
 type Context = Omit<RunContext, "inputs" | "params" | "outputs" | "secrets"> & {
   readonly secrets: { readonly password?: string };
-  readonly inputs: { readonly image: string };
+  readonly inputs: { readonly image: string; readonly seed?: string };
   readonly params: Params;
   readonly outputs: Readonly<Record<keyof TestOutputs, string>>;
 };
@@ -273,7 +282,7 @@ function keep(context: Context): string {
 async function bootAndCheck(context: Context): Promise<void> {
   const { params, inputs, outputs, signal } = context;
   const arch = archOf(params.arch);
-  const medium = params.medium === "iso" ? { type: "iso" as const, path: inputs.image } : { type: "disk" as const, path: inputs.image, format: await inspectImage(inputs.image) };
+  const medium = params.medium === "iso" ? { type: "iso" as const, path: inputs.image } : { type: "disk" as const, ...(await inspectImage(inputs.image, params.medium, context)) };
   const acceleration = await accelerationFor(arch, context);
   context.log(`Booting with ${acceleration.kind.toUpperCase()}: ${acceleration.reason}`);
   // Before the boot: a bad list need not wait for it.
@@ -284,7 +293,7 @@ async function bootAndCheck(context: Context): Promise<void> {
     commands: params.commands,
   };
   const { firmware, memory, cpus, timeout } = params;
-  const machine = await powerOn({ arch, acceleration, medium, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
+  const machine = await powerOn({ arch, acceleration, medium, seed: inputs.seed, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
   let checks: readonly Check[] = [];
   try {
     checks = await look(machine, questions, context, machine.started + timeout * 1000);

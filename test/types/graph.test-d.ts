@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  ansible, type Artifact, customize, directory, dirs, disk, download, iso, keypair, machine, minisign, output, publish, rootfs, secret, source, target, test, verify,
+  ansible, type Artifact, convert, customize, directory, dirs, disk, download, iso, keypair, machine, minisign, output, publish, resize, rootfs, secret, seed, source, sysprep, target, test, verify,
 } from "../../plugins/mod.ts";
 import { centosStream } from "../../distros/centos-stream.ts";
 import { debian } from "../../distros/debian.ts";
@@ -123,6 +123,35 @@ publish("p", { artifacts: [root.outputs.packages], to });
 publish("p", { artifacts: [vm], to, tests: [vmTest], sign: minisign({ key: secret.file("release.key"), password: secret.env("PASSWORD") }) });
 // @ts-expect-error no test at all
 publish("bad", { artifacts: [image], to });
+// What is made of a disk keeps its architecture, can be booted, and is published as other images are.
+const stream = convert("s", { from: vm, format: "vmdk" }), esxi = convert("e", { from: vm, format: "vmdk", subformat: "monolithicFlat" });
+const hyperv = convert("h", { from: vm, format: "vhdx" }), azure = convert("a", { from: vm, format: "vhd" }), ova = convert("o", { from: vm, format: "ova" });
+const large = resize("l", { from: convert("q", { from: vm, format: "qcow2", compress: true }), size: "90G" }), template = sysprep("t", { from: large });
+export type Kept = Expect<Equal<[typeof stream.arch, typeof large.arch, typeof template.arch], ["x86_64", "x86_64", "x86_64"]>>;
+export type Formats = Expect<Equal<[typeof stream.outputs.out.type, typeof esxi.outputs.out.type, typeof ova.outputs.out.type, typeof large.outputs.out.type], ["vmdk", "vmdk directory", "ova", "disk"]>>;
+const streamTest = test("s", { image: stream, seed: seed("d", { machine: lab }), expect: {} });
+for (const made of [test("e", { image: esxi, expect: {} }), test("h", { image: hyperv, expect: {} }), test("a", { image: azure, expect: {} }), test("o", { image: ova, expect: {} }), test("l", { image: large, expect: {} }), test("t", { image: template, expect: {} })]) void made;
+const bought = convert("b", { from: { image: source("bought.vhdx"), format: "vhdx", arch: "aarch64" }, format: "raw" });
+export type Said = Expect<Equal<typeof bought.arch, "aarch64">>;
+test("b", { image: bought, expect: {} });
+publish("p", { artifacts: [stream, large], to, tests: [streamTest, test("l", { image: large, expect: {} })] });
+// @ts-expect-error an image of which nobody said the architecture
+test("bad", { image: convert("n", { from: { image: source("bought.vhdx"), format: "vhdx" }, format: "raw" }), expect: {} });
+// @ts-expect-error a seed is no disk
+test("bad", { image: seed("d", { machine: lab }), expect: {} });
+// @ts-expect-error a disk is no seed
+test("bad", { image: vm, seed: vm, expect: {} });
+// @ts-expect-error an installer has no cloud-init
+test("bad", { image, seed: seed("d", { machine: lab }), expect: {} });
+// @ts-expect-error a VMDK without a test, though the disk that it is made of has one
+publish("bad", { artifacts: [stream], to, tests: [vmTest] });
+// @ts-expect-error an OVA without a test
+publish("bad", { artifacts: [ova], to });
+// @ts-expect-error a VHDX without a test
+publish("bad", { artifacts: [hyperv], to });
+// @ts-expect-error a VHD without a test
+publish("bad", { artifacts: [azure], to });
+publish("p", { artifacts: [ova], to, untested: "it is tried on the hypervisor" });
 // @ts-expect-error no tests in the list
 publish("bad", { artifacts: [image], to, tests: [] });
 // @ts-expect-error the test boots another image
