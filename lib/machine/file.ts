@@ -41,6 +41,8 @@ export function fullFile(file: MachineFile): Required<MachineFile> {
   checkKeys(file, ["path", "content", "mode", "owner", "group"], "a file");
   check(isMachinePath(file.path), "file path", file.path, `an absolute path without "..", "." and empty parts`);
   check(isWhole(file.mode ?? 0, 0, 0o7777), "file mode", file.mode, "permission bits, 0 to 0o7777");
+  // What a handle to a secret holds would be on the image in plain; a file that holds it has to be named as one.
+  check(typeof file.content === "string" || file.content?.type === "source", `content of "${file.path}"`, "not shown", `text, or a file, as source("config/app.conf")`);
   if (typeof file.content === "string") check(!/\p{Cs}/u.test(file.content), `content of "${file.path}"`, "not shown", "text without halves of surrogate pairs");
   for (const name of [file.owner ?? "root", file.group ?? "root"]) check(owner.test(name), "owner", name, "a name or numeric id");
   return { path: file.path, content: file.content, mode: file.mode ?? 0o644, owner: file.owner ?? "root", group: file.group ?? "root" };

@@ -71,7 +71,8 @@ function netmask(length: number): string {
 
 /** Answers for an installation over an address of its own; what the machine keeps is in the payload. */
 function fixedAddress({ network: how }: InstalledMachine): Answer[] {
-  if (typeof how === "string" || how.some(({ dhcp }) => dhcp)) return [select("netcfg/choose_interface", "auto")];
+  // Name servers come with the address; on a network that has none, the installer would ask for them.
+  if (typeof how === "string" || how.some(({ dhcp }) => dhcp)) return [select("netcfg/choose_interface", "auto"), string("netcfg/get_nameservers", "")];
   const over = how.find(({ addresses, gateway }) => gateway !== undefined && addresses.some((one) => !one.includes(":")));
   if (over === undefined) cannot(format, "network", "an interface with DHCP, or with an IPv4 address and a gateway, to install over", how);
   const [address, length] = over.addresses.find((one) => !one.includes(":"))!.split("/");

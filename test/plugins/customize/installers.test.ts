@@ -1,7 +1,7 @@
 /**
- * Kickstart and autoinstall files of whole machines: read by pykickstart's rules and, where it is installed, by
- * pykickstart itself; and against the rules of the autoinstall reference manual. Subiquity's own schema is under a
- * licence that does not fit here, so what it asks is written down anew below, as far as these answers go.
+ * Kickstart and autoinstall files of whole machines: read by pykickstart's rules, and against those of the autoinstall
+ * reference manual, as far as these answers go. What the installers' own readers say of them is asked in
+ * outside-readers.test.ts, where these are at hand.
  * @module
  */
 import assert from "node:assert/strict";
@@ -21,7 +21,7 @@ const specs: readonly MachineSpec[] = [
 const kickstarts = [...specs, { ...full, selinux: "enforcing" as const, repositories: [dnfArchive] }].map((spec) =>
   kickstart(machine(spec), { release: "9", payload: "/run/install/repo/imgtask" }).files["ks.cfg"]!);
 
-test("kickstart files are commands and sections as documented, and pykickstart's own where it is installed", (t) => {
+test("kickstart files are commands and sections as documented", () => {
   const run = (argv: readonly string[]) => spawnSync("/usr/bin/python3", argv, { input: JSON.stringify(kickstarts), encoding: "utf8" });
   const reader = join(import.meta.dirname, "../../rig/kickstart-reader.py");
   const { status, stdout, stderr } = run([reader]);
@@ -39,14 +39,6 @@ test("kickstart files are commands and sections as documented, and pykickstart's
   assert.deepEqual(sections[1], ["%packages", ["@core", "plainpackage", "web-dnf", "sudo", "firewalld", "libpwquality", "tar"]]);
   // The reader itself can refuse.
   assert.notEqual(spawnSync("/usr/bin/python3", [reader], { input: JSON.stringify(["user --nme=x\n"]) }).status, 0);
-  const real = "import json, sys\nfrom pykickstart.parser import KickstartParser\nfrom pykickstart.version import makeVersion\nfor version in ('RHEL9', 'RHEL10', 'F40'):\n  for text in json.load(sys.stdin) if version == 'RHEL9' else texts:\n    KickstartParser(makeVersion(version)).readKickstartFromString(text)";
-  if (spawnSync("/usr/bin/python3", ["-c", "import pykickstart"]).status !== 0) {
-    t.diagnostic(`${kickstarts.length} files by the reader of test/rig; pykickstart is not installed (Debian 12 has no package of it)`);
-    return;
-  }
-  const judged = run(["-c", real.replace("for version", "texts = json.load(sys.stdin)\nfor version").replace("json.load(sys.stdin) if version == 'RHEL9' else texts", "texts")]);
-  assert.equal(judged.status, 0, judged.stderr.slice(-500));
-  t.diagnostic(`${kickstarts.length} files by pykickstart, three versions of its grammar`);
 });
 
 test("what kickstart cannot express is refused", () => {
