@@ -54,7 +54,7 @@ export interface About {
 
 /** Why an artifact has no SBOM. */
 function withoutSbom(type: string): string {
-  return type === "iso" ? "an installer has no database of packages: what it installs is decided when it runs" : "no sbom() of what it was made from was published with it";
+  return type === "iso" ? "no sbom() of it was published with it; an installer has no database of packages: what it installs is decided when it runs" : "no sbom() of what it was made from was published with it";
 }
 
 type Context = PublishContext & Pick<RunContext, "epoch">;

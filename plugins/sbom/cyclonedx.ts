@@ -4,15 +4,16 @@
  * @module
  */
 import { Enums, Models, Serialize, Spec } from "@cyclonedx/cyclonedx-library";
-import type { Inventory } from "./inventory.ts";
+import { type Inventory, sentenceOf } from "./inventory.ts";
 import { idOf, purlOf } from "./packages.ts";
 import { type About, uuidOf } from "./spdx.ts";
 
 /** The text of the document. */
-export function cyclonedxDocument({ system, packages }: Inventory, about: About): string {
+export function cyclonedxDocument({ system, packages, coverage }: Inventory, about: About): string {
   const hashes = new Models.HashDictionary([[Enums.HashAlgorithm["SHA-256"], about.sha256]]);
   const image = new Models.Component(Enums.ComponentType.OperatingSystem, about.name, {
     bomRef: "image", version: system.version ?? system.codename ?? "rolling", description: system.title, hashes,
+    ...(coverage === undefined ? {} : { properties: new Models.PropertyRepository([new Models.Property("imgtask:coverage", sentenceOf(coverage))]) }),
   });
   const tools = new Models.Tools({ components: new Models.ComponentRepository([new Models.Component(Enums.ComponentType.Application, "imgtask", { version: about.tool })]) });
   const bom = new Models.Bom({ metadata: new Models.Metadata({ component: image, timestamp: new Date(about.epoch * 1000), tools }) });

@@ -24,9 +24,19 @@ export interface Component extends Package {
   readonly licence: Licensing | undefined;
 }
 
+/** What a list of a medium's packages is made of. */
+export interface Coverage {
+  /** What told it: paths on the medium, sorted. */
+  readonly lists: readonly string[];
+  /** What is not told, each a clause of a sentence. */
+  readonly missing: readonly string[];
+}
+
 /** What is in an image. */
 export interface Inventory {
   readonly system: System;
+  /** What the list is good for, where it is not an installed system's: what told it, and what it leaves out. */
+  readonly coverage?: Coverage;
   /** Releases as `uname -r` would print them, sorted. */
   readonly kernels: readonly string[];
   readonly packages: readonly Component[];
@@ -36,6 +46,8 @@ export interface Inventory {
 export interface InventorySummary {
   readonly system: System;
   readonly kernels: readonly string[];
+  /** @default an installed system's database of packages, all of it */
+  readonly coverage?: Coverage;
   /** Number of packages. */
   readonly packages: number;
   /** How many of them declare their licences in a form that machines read. */
@@ -69,6 +81,11 @@ export interface ImageFiles {
   copyright(name: string): string | undefined;
 }
 
+/** A coverage as a sentence, for documents. */
+export function sentenceOf({ lists, missing }: Coverage): string {
+  return `Packages that the medium carries, as it says itself in ${lists.join(", ")}. Not told: ${missing.join("; ")}.`;
+}
+
 /** Puts together what files of an image tell. */
 export function inventoryOf(files: ImageFiles, known: KnownLicence): Inventory {
   const packages = parseStatus(files.status).map((one): Component => {
@@ -79,6 +96,6 @@ export function inventoryOf(files: ImageFiles, known: KnownLicence): Inventory {
 }
 
 /** What is told of an inventory without its packages. */
-export function summaryOf({ system, kernels, packages }: Inventory): InventorySummary {
-  return { system, kernels, packages: packages.length, licensed: packages.filter(({ licence }) => licence !== undefined).length };
+export function summaryOf({ system, kernels, packages, coverage }: Inventory): InventorySummary {
+  return { system, kernels, ...(coverage === undefined ? {} : { coverage }), packages: packages.length, licensed: packages.filter(({ licence }) => licence !== undefined).length };
 }

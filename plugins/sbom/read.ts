@@ -3,14 +3,27 @@
  * elsewhere. One function a form: a tar of a root file system, a disk with ext4.
  * @module
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ImgtaskError, type RunContext } from "../../lib/mod.ts";
 import type { ImageFiles } from "./inventory.ts";
+import { rpmDatabases } from "./rpm.ts";
 
 type Context = Pick<RunContext, "exec" | "tmp">;
 
+/** What was taken out of an image that has RPM. */
+export interface RpmFiles {
+  readonly osRelease: string;
+  readonly kernels: readonly string[];
+  /** A copy of the database. */
+  readonly database: string;
+}
+
+/** The databases that are asked for, and those that are read. */
+export type Databases = "dpkg" | "rpm";
+
 /** Directories and files of an image that are wanted, without a leading slash. */
+const wantedOfRpm: ReadonlySet<string> = new Set(["etc/os-release", "usr/lib/os-release", ...rpmDatabases.flatMap((path) => [path, `${path}-wal`])]);
 const wanted = /^(?:etc\/os-release|usr\/lib\/os-release|var\/lib\/dpkg\/status|usr\/share\/doc\/[^/]+(?:\/copyright)?)$/;
 
 /** Content of a file below a root, symbolic links followed within it; `undefined` when there is none. */
@@ -23,6 +36,19 @@ function contentOf(root: string, path: string): string | undefined {
   }
 }
 
+/** RPM's files below a root. @throws {ImgtaskError} IMG3582 without a database of packages */
+function rpmBelow(root: string, kernels: readonly string[], target: string): RpmFiles {
+  const database = rpmDatabases.map((path) => join(root, path)).find((path) => (lstatSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0 && lstatSync(path).isFile());
+  if (database === undefined) {
+    throw new ImgtaskError("IMG3582", `No database of packages that can be read in "${target}"`, { expected: `rpm's: ${rpmDatabases.join(", ")}`, found: "none of them", hint: `dpkg's is read without "packages"` });
+  }
+  return { osRelease: osReleaseOf(root), kernels: kernels.filter((name) => /^vmlinuz-./.test(name)), database };
+}
+
+function osReleaseOf(root: string): string {
+  return contentOf(root, "usr/lib/os-release") ?? contentOf(root, "etc/os-release") ?? "";
+}
+
 /** What was taken out below a root. @throws {ImgtaskError} IMG3582 without a database of packages */
 function filesBelow(root: string, kernels: readonly string[], target: string): ImageFiles {
   const status = contentOf(root, "var/lib/dpkg/status");
@@ -30,11 +56,11 @@ function filesBelow(root: string, kernels: readonly string[], target: string): I
     throw new ImgtaskError("IMG3582", `No database of packages that can be read in "${target}"`, {
       expected: "dpkg's, var/lib/dpkg/status, with packages in it",
       found: status === undefined ? "no such file" : "no package in it",
-      hint: "Databases of RPM are not read yet",
+      hint: "Of a system of RPM, ask for `packages: \"rpm\"`",
     });
   }
   return {
-    osRelease: contentOf(root, "usr/lib/os-release") ?? contentOf(root, "etc/os-release") ?? "",
+    osRelease: osReleaseOf(root),
     status,
     kernels: kernels.filter((name) => /^vmlinuz-./.test(name)),
     copyright: (name) => contentOf(root, `usr/share/doc/${name}/copyright`),
@@ -42,18 +68,25 @@ function filesBelow(root: string, kernels: readonly string[], target: string): I
 }
 
 /** Of a root file system as a tar, as `rootfs()` makes it. */
-export async function readRootfs(tar: string, target: string, { exec, tmp }: Context): Promise<ImageFiles> {
+export async function readRootfs(tar: string, target: string, { exec, tmp }: Context): Promise<ImageFiles>;
+export async function readRootfs(tar: string, target: string, context: Context, databases: "rpm"): Promise<RpmFiles>;
+export async function readRootfs(tar: string, target: string, { exec, tmp }: Context, databases: Databases = "dpkg"): Promise<ImageFiles | RpmFiles> {
   const list = join(tmp, "list"), chosen = join(tmp, "chosen"), root = join(tmp, "image");
   await exec(["tar", "--list", "--quoting-style=literal", "--file", tar], { stdout: { file: list } });
   const names = readFileSync(list, "utf8").split("\n");
-  writeFileSync(chosen, names.filter((name) => wanted.test(name.replace(/^\.\//, ""))).map((name) => `${name}\0`).join(""));
+  writeFileSync(chosen, names.filter((name) => {
+    const path = name.replace(/^\.\//, "");
+    return databases === "rpm" ? wantedOfRpm.has(path) : wanted.test(path);
+  }).map((name) => `${name}\0`).join(""));
   mkdirSync(root);
   await exec(["tar", "--extract", "--no-same-owner", "--no-same-permissions", "--delay-directory-restore", "--no-recursion", "--file", tar, "--directory", root, "--null", "--verbatim-files-from", "--no-wildcards", "--files-from", chosen]);
-  return filesBelow(root, names.map((name) => /^(?:\.\/)?boot\/([^/]+)$/.exec(name)?.[1] ?? ""), target);
+  return (databases === "rpm" ? rpmBelow : filesBelow)(root, names.map((name) => /^(?:\.\/)?boot\/([^/]+)$/.exec(name)?.[1] ?? ""), target);
 }
 
 /** Of a disk as `disk()` makes it: its largest ext4 partition. */
-export async function readDisk(disk: string, format: string, target: string, { exec, tmp }: Context): Promise<ImageFiles> {
+export async function readDisk(disk: string, format: string, target: string, { exec, tmp }: Context): Promise<ImageFiles>;
+export async function readDisk(disk: string, format: string, target: string, context: Context, databases: "rpm"): Promise<RpmFiles>;
+export async function readDisk(disk: string, format: string, target: string, { exec, tmp }: Context, databases: Databases = "dpkg"): Promise<ImageFiles | RpmFiles> {
   const raw = format === "raw" ? disk : join(tmp, "disk.raw");
   if (raw !== disk) await exec(["qemu-img", "convert", "-f", format, "-O", "raw", disk, raw]);
   const { stdout } = await exec(["sfdisk", "--json", raw], { stdout: "capture" });
@@ -62,16 +95,19 @@ export async function readDisk(disk: string, format: string, target: string, { e
   if (largest === undefined) throw new ImgtaskError("IMG3582", `No partition in "${target}"`, { expected: "a partition table, as disk() makes it", found: "none" });
   const device = `${raw}?offset=${largest.start * (table.sectorsize ?? 512)}`;
   const root = join(tmp, "image"), boot = join(root, "boot");
-  for (const directory of ["etc", "usr/lib", "usr/share", "var/lib/dpkg", "boot"]) mkdirSync(join(root, directory), { recursive: true });
+  for (const directory of ["etc", "usr/lib", "usr/share", "var/lib/dpkg", "boot", "var/lib/rpm", "usr/lib/sysimage/rpm"]) mkdirSync(join(root, directory), { recursive: true });
   // Paths of imgtask's own, without blanks: debugfs has a command line, and this is a script for it.
   const script = join(tmp, "debugfs");
   const out = "image";
   writeFileSync(script, [
-    `dump /usr/lib/os-release ${out}/usr/lib/os-release`, `dump /var/lib/dpkg/status ${out}/var/lib/dpkg/status`,
-    `rdump /usr/share/doc ${out}/usr/share`, "ls -p /boot",
+    `dump /usr/lib/os-release ${out}/usr/lib/os-release`,
+    ...(databases === "rpm"
+      ? rpmDatabases.flatMap((path) => [path, `${path}-wal`]).map((path) => `dump /${path} ${out}/${path}`)
+      : [`dump /var/lib/dpkg/status ${out}/var/lib/dpkg/status`, `rdump /usr/share/doc ${out}/usr/share`]),
+    "ls -p /boot",
   ].map((line) => `${line}\n`).join(""));
   const listing = await exec(["debugfs", "-f", script, device], { cwd: tmp, stdout: "capture", env: { DEBUGFS_PAGER: "cat" } });
   if (!existsSync(boot) || readdirSync(root).length === 0) throw new ImgtaskError("IMG3582", `No file system that can be read in "${target}"`);
   const kernels = listing.stdout.split("\n").map((line) => /^\/\d+\/\d+\/\d+\/\d+\/([^/]+)\/\d*\/$/.exec(line.trim())?.[1] ?? "");
-  return filesBelow(root, kernels, target);
+  return (databases === "rpm" ? rpmBelow : filesBelow)(root, kernels, target);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import type { Component, Inventory } from "./inventory.ts";
+import { type Component, type Inventory, sentenceOf } from "./inventory.ts";
 import { idOf, purlOf } from "./packages.ts";
 
 /** What a document says of itself. */
@@ -37,11 +37,15 @@ function supplier(maintainer: string | undefined): string {
   return `${/\b(?:team|maintainers?|developers|group|project|packagers)\b/i.test(match[1]!) ? "Organization" : "Person"}: ${match[1]!} (${match[2]!})`;
 }
 
-const identifier = (one: Pick<Component, "name" | "arch">): string => `SPDXRef-deb-${idOf(one).replaceAll("+", ".plus.").replaceAll(/[^A-Za-z0-9.-]/g, "-")}`;
+function identifier(one: Component): string {
+  const id = idOf(one), text = `SPDXRef-${one.format ?? "deb"}-${id.replaceAll("+", ".plus.").replaceAll(/[^A-Za-z0-9.-]/g, "-")}`;
+  // Versions differ in characters that an identifier cannot have.
+  return one.versioned === true ? `${text}-${createHash("sha256").update(id).digest("hex").slice(0, 8)}` : text;
+}
 
 /** The text of the document. */
 export function spdxDocument(inventory: Inventory, about: About): string {
-  const { system, packages } = inventory;
+  const { system, packages, coverage } = inventory;
   const image = "SPDXRef-image";
   const ids = new Map(packages.map((one) => [idOf(one), identifier(one)]));
   const others = new Map(packages.flatMap(({ licence }) => licence?.others ?? []).map((one) => [one.id, one]));
@@ -52,7 +56,8 @@ export function spdxDocument(inventory: Inventory, about: About): string {
         name: about.name,
         versionInfo: system.version ?? system.codename ?? "rolling",
         summary: system.title,
-        primaryPackagePurpose: "OPERATING_SYSTEM",
+        ...(coverage === undefined ? {} : { comment: sentenceOf(coverage) }),
+        primaryPackagePurpose: coverage === undefined ? "OPERATING_SYSTEM" : "INSTALL",
         supplier: "NOASSERTION",
         downloadLocation: "NOASSERTION",
         filesAnalyzed: false,

@@ -14,6 +14,7 @@ import { after, before, describe, it } from "node:test";
 import { layouts } from "../../plugins/iso/layout.ts";
 import { type Medium, readMedium, takeEfi } from "../../plugins/iso/medium.ts";
 import type { RunContext } from "../../lib/target.ts";
+import { readIso } from "../../plugins/sbom/medium.ts";
 import { answersTree, digestOf, expected, remasterIn, shapes, startFrom } from "../rig/remastered.ts";
 import { labels, type Shape, VendorIsos } from "../rig/vendor-iso.ts";
 
@@ -69,6 +70,14 @@ for (const shape of Object.keys(shapes) as Shape[]) {
       assert.deepEqual([...was.files.keys()].filter((path) => !is.files.has(path)), []);
       assert.deepEqual(added.sort(), [`/${shapes[shape].answers}`, ...(shape === "debian" ? ["/preseed.cpio"] : [])].sort());
       assert.equal(was.efi?.partition?.number, is.efi?.partition?.number);
+    });
+
+    it("tells the vendor's packages, before and after", async () => {
+      const tell = (path: string): Promise<unknown> => readIso(path, "iso:x", () => true, { exec: exec as unknown as RunContext["exec"], tmp: mkdtempSync(join(directory, "sbom-")) }).then(({ packages, system, coverage }) => ({ packages, system, coverage }), (error: { code: string }) => error.code);
+      const was = await tell(vendor);
+      assert.deepEqual(await tell(image), was);
+      if (shape === "fedora") assert.equal(was, "IMG3582", "a medium that installs from the network");
+      else assert.ok((was as { packages: readonly unknown[] }).packages.length >= 3, JSON.stringify(was));
     });
 
     it("starts an entry of its own by itself, in every menu, and keeps the vendor's", async () => {

@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { cpio, type CpioEntry } from "../../plugins/customize/cpio.ts";
 import { verifiedTree } from "../plugins/iso/media.ts";
+import { mediumLists } from "./medium-lists.ts";
 
 /** Which vendor's. */
 export type Shape = "debian" | "ubuntu" | "el9" | "fedora";
@@ -304,6 +305,7 @@ export class VendorIsos {
       const sums = ["images/efiboot.img", "images/install.img", "images/pxeboot/initrd.img", "images/pxeboot/vmlinuz"].map((name) => `${name} = sha256:${digest(name)}\n`).join("");
       write(".treeinfo", `[checksums]\n${sums}\n[general]\narch = x86_64\nfamily = Rocky Linux\nname = Rocky Linux 9.5\nplatforms = x86_64,xen\nversion = 9.5\n\n[stage2]\nmainimage = images/install.img\n`);
     }
+    for (const [file, content] of Object.entries(mediumLists(shape))) write(file, content);
     if (shape === "debian" || shape === "ubuntu") write("md5sum.txt", md5sums(tree));
     execFileSync("xorriso", ["-no_rc", "-as", "mkisofs", "-quiet", "-r", "-iso-level", "3", "-V", label, ...records(shape, esp), "-o", out, tree], { stdio: ["ignore", "ignore", "pipe"] });
     if (shape === "el9" || shape === "fedora") execFileSync("implantisomd5", ["--force", out], quiet);
