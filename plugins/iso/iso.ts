@@ -19,6 +19,7 @@ import { archOf } from "../arch/mod.ts";
 import type { Customized } from "../customize/customize.ts";
 import type { Verified } from "../verify/verify.ts";
 import type { Console } from "./boot-menu.ts";
+import { implanter } from "./implant.ts";
 import { make, makeTools } from "./make.ts";
 import { remaster } from "./remaster.ts";
 
@@ -54,7 +55,6 @@ const xorriso = tool("xorriso", { versionArgs: ["-version"], versionPattern: /xo
 
 /** What is needed to change a vendor's ISO. */
 const remasterTools: readonly Requirement[] = [
-  tool("implantisomd5", { versionArgs: ["--help"], packages: { apt: "isomd5sum", dnf: "isomd5sum" } }),
   tool("mdir", { packages: { apt: "mtools", dnf: "mtools" } }),
   tool("mcopy", { packages: { apt: "mtools", dnf: "mtools" } }),
 ];
@@ -74,8 +74,8 @@ function volumeOf(name: string, asked: string | undefined, vendor: boolean): str
  * Declares target `iso:NAME`: a bootable image in `artifacts/iso/NAME.iso` that installs without asking.
  *
  * It boots from CD and from USB stick: on a PC by BIOS (ISOLINUX) and by UEFI (GRUB), elsewhere by UEFI. The same
- * installer always gives the same bytes. From a vendor's ISO the vendor's boot loaders, menus and label stay; one entry
- * more comes first and starts by itself, and the checksum of the medium is put into it (`checkisomd5`).
+ * installer always gives the same bytes, and the checksum of the medium is in it (`checkisomd5`). From a vendor's ISO the
+ * vendor's boot loaders, menus and label stay; one entry more comes first and starts by itself.
  *
  * @param name letters, digits, `.`, `_`, `+`, `-`.
  * @throws {ImgtaskError} IMG2401 for a bad volume name, IMG2402 for a bad timeout, IMG2110 for an unknown architecture. When run:
@@ -101,7 +101,7 @@ export function iso<const Name extends string>(name: Name, options: IsoOptions):
     description: `Unattended installer of ${options.from.media.id}, as an ISO image`,
     inputs: { from: options.from, ...(vendor === undefined ? {} : { media: vendor }) },
     params: { arch: arch.name, volume: volumeOf(name, options.volume, vendor !== undefined), console, timeout, title: vendor === undefined ? `Install ${name}` : `Unattended installation of ${name}` },
-    tools: [xorriso, ...(vendor === undefined ? makeTools(arch) : remasterTools)],
+    tools: [xorriso, implanter, ...(vendor === undefined ? makeTools(arch) : remasterTools)],
     outputs: { out: output("file", "iso", { path: `artifacts/iso/${name}.iso` }) },
     platform: arch.name,
     untracked: { reads: ["/etc/mtools.conf", "/etc/default/mtools.conf"] },

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { type Arch, ExitCode, hostFile, type HostFile, ImgtaskError, type Requirement, type RunContext } from "../../lib/mod.ts";
 import { type Console, grubConfig, grubEarlyConfig, isolinuxConfig } from "./boot-menu.ts";
 import { efiImageTools, makeEfiImage } from "./efi-image.ts";
+import { implant } from "./implant.ts";
 
 /** Type of an EFI system partition in a GPT. */
 const espType = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
@@ -119,4 +120,5 @@ export async function make({ target, tree, arch, params, out }: Make, context: P
     graft("/", stage),
     graft("/", tree),
   ], { env: { TZ: "UTC", LC_ALL: "C.UTF-8" } });
+  await implant(out, exec);
 }

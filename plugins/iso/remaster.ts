@@ -11,6 +11,7 @@ import { type Console, consoleArguments } from "./boot-menu.ts";
 import { updateMd5sums, updateTreeinfo } from "./checksums.ts";
 import { listEsp, readEsp, writeEsp } from "./esp.ts";
 import { relabelGrub, unattendedGrub } from "./grub-menu.ts";
+import { implant } from "./implant.ts";
 import { includedBy, unattendedIsolinux } from "./isolinux-menu.ts";
 import { layouts } from "./layout.ts";
 import type { Layout } from "./layout-type.ts";
@@ -214,7 +215,6 @@ export async function remaster({ image, tree, arch, volume, console, timeout, ti
     "-commit",
   ], { env: { TZ: "UTC", LC_ALL: "C.UTF-8" } });
   chmodSync(out, 0o644);
-  // Into the volume descriptor, where neither boot records nor the files are.
-  await exec(["implantisomd5", "--force", out]);
+  await implant(out, exec);
   log(`${medium.volume} (${medium.files.size} files): ${menus} menus unattended${esp === undefined ? "" : ", and those of the EFI system partition"}, ${paths.length} files laid over`);
 }

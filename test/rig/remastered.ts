@@ -20,8 +20,8 @@ import type { Shape } from "./vendor-iso.ts";
 export const shapes: Readonly<Record<Shape, { readonly layout: IsoLayout; readonly answers: string; readonly arguments: readonly string[]; readonly told: RegExp }>> = {
   debian: { layout: "debian-cd", answers: "preseed.cfg", arguments: ["auto=true", "priority=critical"], told: / auto=true priority=critical --- quiet console=tty0 console=ttyS0,115200/ },
   ubuntu: { layout: "casper", answers: "nocloud/user-data", arguments: ["autoinstall", "ds=nocloud;s=/cdrom/nocloud/"], told: / autoinstall ds=nocloud;s=\/cdrom\/nocloud\/ --- console=tty0 console=ttyS0,115200/ },
-  el9: { layout: "anaconda", answers: "ks.cfg", arguments: ["inst.ks=hd:LABEL={volume}:/ks.cfg"], told: / inst\.stage2=hd:LABEL=Rocky-9-5-x86_64-dvd quiet inst\.ks=hd:LABEL=Rocky-9-5-x86_64-dvd:\/ks\.cfg / },
-  fedora: { layout: "anaconda", answers: "ks.cfg", arguments: ["inst.ks=hd:LABEL={volume}:/ks.cfg"], told: / inst\.stage2=hd:LABEL=Fedora-S-dvd-x86_64-42 quiet inst\.ks=hd:LABEL=Fedora-S-dvd-x86_64-42:\/ks\.cfg / },
+  el9: { layout: "anaconda", answers: "ks.cfg", arguments: ["inst.ks=hd:LABEL={volume}:/ks.cfg"], told: / inst\.stage2=hd:LABEL=Rocky-9-5-x86_64-dvd inst\.ks=hd:LABEL=Rocky-9-5-x86_64-dvd:\/ks\.cfg / },
+  fedora: { layout: "anaconda", answers: "ks.cfg", arguments: ["inst.ks=hd:LABEL={volume}:/ks.cfg"], told: / inst\.stage2=hd:LABEL=Fedora-S-dvd-x86_64-42 inst\.ks=hd:LABEL=Fedora-S-dvd-x86_64-42:\/ks\.cfg / },
 };
 
 /** An installer tree with answers that nothing would install by; for Debian's installer ones that it says it has read. */

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -76,6 +76,15 @@ test("the GPT is one that sfdisk reads, and the ESP holds GRUB where firmware lo
   assert.deepEqual(listed, ["::/EFI/", "::/EFI/BOOT/", "::/EFI/BOOT/BOOTX64.EFI"]);
   const loader = execFileSync("mtype", ["-i", `${image}@@${esp.start * 512}`, "::/EFI/BOOT/BOOTX64.EFI"], { maxBuffer: 2 ** 24 });
   assert.equal(loader.subarray(0, 2).toString(), "MZ");
+});
+
+test("it carries the checksum of the medium, which tells a damaged copy", () => {
+  execFileSync("checkisomd5", [image], { stdio: "ignore" });
+  const bytes = readFileSync(image), copy = join(directory, "damaged.iso");
+  bytes[bytes.length >> 1]! ^= 1;
+  writeFileSync(copy, bytes);
+  assert.throws(() => execFileSync("checkisomd5", [copy], { stdio: "ignore" }), { status: 1 });
+  rmSync(copy);
 });
 
 test("its files are the installer's, owned by root, with the time of SOURCE_DATE_EPOCH", () => {
