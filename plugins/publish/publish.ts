@@ -99,7 +99,7 @@ export function publish<const Name extends string, const A extends readonly Inpu
   checkTested(name, artifacts, tests, untested);
   const secrets: Secrets = { ...to.secrets, ...sign?.secrets };
   return target(`publish:${name}`, {
-    description: `Publish ${names.join(", ")} by ${to.name}`,
+    description: `Publish ${names.join(", ").length <= 60 ? names.join(", ") : `${names[0]!} and ${names.length - 1} more`} by ${to.name}`,
     inputs: { artifacts, tests },
     params: {
       names,
