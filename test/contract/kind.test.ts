@@ -23,7 +23,7 @@ const targets = [...of].flatMap(([imagefile, registered]) => registered.map(({ d
 
 /** Folders of plugins/ that are no kinds. */
 const helpers = ["arch", "machine", "secret"];
-const folderOf = (module: string | undefined): string | undefined => /\/plugins\/([a-z-]+)\/[a-z-]+\.[jt]s$/.exec(module ?? "")?.[1];
+const folderOf = (module: string | undefined): string | undefined => /\/plugins\/([a-z-]+)\/[a-z0-9-]+\.[jt]s$/.exec(module ?? "")?.[1];
 
 test("the imagefiles use every kind there is", () => {
   const folders = readdirSync(join(repository, "plugins"), { withFileTypes: true }).filter((entry) => entry.isDirectory() && !helpers.includes(entry.name));

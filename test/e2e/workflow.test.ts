@@ -1,6 +1,6 @@
 /**
  * Installers of three families by the example's own imagefile: from vendor-shaped servers to remastered ISOs and their
- * publication, through the real command line. Every file is looked at with tools that are not ours. Debian's installer, boots,
+ * publication to a directory and a bucket, through the real command line. Every file is looked at with tools that are not ours. Debian's installer, boots,
  * disks and the release as the example has it are in test/long.
  * @module
  */
@@ -12,11 +12,10 @@ import { after, before, describe, test } from "node:test";
 import { counted, fromIso, lookAtAll, proveDownloads } from "../rig/outside.ts";
 import { Workflow } from "../rig/workflow.ts";
 
-/** The release of what needs no boot. */
-const unbooted = `publish("unbooted", {
-  artifacts: [ubuntuIso, rockyIso, kaliIso, cloudSeed], to: directory("artifacts/unbooted"), untested: "their boots take minutes",
-  sign: minisign({ key: secret.file("release.key") }),
-});`;
+/** Releases of what needs no boot: to a directory, and a smaller one to the bucket. */
+const unbooted = `const { sign } = release, untested = "their boots take minutes";
+publish("unbooted", { artifacts: [ubuntuIso, rockyIso, kaliIso, cloudSeed], to: directory("artifacts/unbooted"), untested, sign });
+publish("stored", { artifacts: [kaliIso, cloudSeed], to: s3({ bucket: "images", prefix: "lab/" }), untested, sign });`;
 
 describe("the example, from download to ISO and its publication", { timeout: 15 * 60_000 }, () => {
   let flow: Workflow;
@@ -52,8 +51,15 @@ describe("the example, from download to ISO and its publication", { timeout: 15 
     assert.equal(accepted.get("checkisomd5"), 3);
     assert.equal(accepted.get("minisign"), 5);
     assert.equal(accepted.get("openssl"), 4);
-    const again = await flow.run("publish:unbooted");
-    assert.match(again.stderr, /Nothing to do/);
+    assert.match((await flow.run("publish:unbooted")).stderr, /Nothing to do/);
+  });
+
+  test("s3cmd fetches from the bucket what was published to it", async (context) => {
+    const { code, stderr } = await flow.run("publish:stored");
+    assert.equal(code, 0, stderr);
+    const fetched = flow.fetch("lab/"), digest = (path: string): string => execFileSync("sha256sum", { input: readFileSync(path), encoding: "utf8" });
+    context.diagnostic(counted(await lookAtAll(fetched, flow.publicKey)));
+    for (const name of ["iso-kali.iso", "seed-lab.iso"]) assert.equal(digest(join(fetched, name)), digest(flow.project.path("artifacts/unbooted", name)), name);
   });
 
   test("answers of one machine agree in every format", () => {

@@ -1,15 +1,17 @@
 /**
  * The example of the whole workflow as a project of its own, with vendors' servers on the loopback: ISOs of their shapes,
- * lists and signatures of their forms. Debian's packages come from the real archive. What is changed of the example is
- * whom it trusts, since vendors' keys cannot sign what is made here, and that boots of those installers that cannot run
- * here go on until the medium has shown the answers that are on it.
+ * lists and signatures of their forms. Debian's packages come from the real archive, the bucket is one of a real object
+ * storage. What is changed of the example is whom it trusts, since vendors' keys cannot sign what is made here, where its
+ * bucket is, and that boots of those installers that cannot run here go on until the medium has shown the answers that
+ * are on it.
  * @module
  */
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
 import { type Finished, repository, TestProject } from "./project.ts";
+import { startSwift, type Swift } from "./swift.ts";
 import { VendorIsos } from "./vendor-iso.ts";
 import { type VendorServer, vendorServer } from "./vendor-server.ts";
 
@@ -28,19 +30,24 @@ export class Workflow implements AsyncDisposable {
   readonly server: VendorServer;
   /** Public half of the key that signs what is published. */
   readonly publicKey: string;
-  readonly #media: string;
+  /** Object storage with the example's bucket. */
+  readonly storage: Swift;
+  readonly #scratch: string;
 
-  private constructor(project: TestProject, server: VendorServer, media: string) {
+  private constructor(project: TestProject, server: VendorServer, storage: Swift, scratch: string) {
     this.project = project;
     this.server = server;
+    this.storage = storage;
     this.publicKey = project.path("keys/release.pub");
-    this.#media = media;
+    this.#scratch = scratch;
   }
 
   /** @param more appended to the imagefile. */
   static async create({ more = "" }: { readonly more?: string } = {}): Promise<Workflow> {
-    const media = mkdtempSync(join(tmpdir(), "imgtask-vendors-"));
-    const isos = new VendorIsos(media);
+    const scratch = mkdtempSync(join(tmpdir(), "imgtask-vendors-"));
+    for (const name of ["media", "storage"]) mkdirSync(join(scratch, name));
+    const storage = await startSwift(join(scratch, "storage"));
+    const isos = new VendorIsos(join(scratch, "media"));
     const server = await vendorServer([
       { vendor: "ubuntu", iso: isos.iso("ubuntu") },
       { vendor: "rocky", iso: isos.iso("el9") },
@@ -51,21 +58,33 @@ export class Workflow implements AsyncDisposable {
     let text = project.read("imagefile.ts");
     for (const vendor of ["ubuntu", "rocky", "kali"]) text = replaced(text, `trust: ${vendor}.keys`, `trust: ${JSON.stringify({ keys: server.trust.keys })}`);
     for (const [vendor, path] of Object.entries(answers)) text = replaced(text, `console: [told.${vendor}]`, `console: [told.${vendor}, ${new RegExp(`RIG file: [0-9a-f]{64} {2}/rig/${path}`)}]`);
-    project.write("imagefile.ts", text);
-    if (more !== "") appendFileSync(project.path("imagefile.ts"), `\n${more}\n`);
+    const reached = { endpoint: storage.endpoint, conditional: false, checksums: false };
+    project.write("imagefile.ts", replaced(`${text}\n${more}\n`, `s3({ bucket: "${storage.bucket}", `, `s3({ ...${JSON.stringify(reached)}, bucket: "${storage.bucket}", `));
     mkdirSync(project.path("keys"));
     execFileSync("minisign", ["-G", "-W", "-p", project.path("keys/release.pub"), "-s", project.path("release.key")], { stdio: "ignore" });
-    return new Workflow(project, server, media);
+    return new Workflow(project, server, storage, scratch);
   }
 
   /** Runs targets to their end. */
   run(...targets: readonly string[]): Promise<Finished> {
-    return this.project.start(["run", "--reporter", "plain", ...targets], { env: this.server.env, timeout: 170 * 60_000 }).finished;
+    const { accessKeyId, secretAccessKey } = this.storage;
+    const env = { ...this.server.env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    return this.project.start(["run", "--reporter", "plain", ...targets], { env, timeout: 170 * 60_000 }).finished;
+  }
+
+  /** Fetches what is in the bucket, by a client that is not ours; gives the directory. */
+  fetch(prefix: string): string {
+    const to = join(this.#scratch, "fetched");
+    rmSync(to, { recursive: true, force: true });
+    mkdirSync(to);
+    this.storage.s3cmd("get", "--recursive", `s3://${this.storage.bucket}/${prefix}`, `${to}/`);
+    return to;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.storage.stop();
     await this.server.close();
     this.project.eject();
-    rmSync(this.#media, { recursive: true, force: true });
+    rmSync(this.#scratch, { recursive: true, force: true });
   }
 }
