@@ -138,7 +138,8 @@ const workspaces = (["ubuntu", "rocky", "kali", "debian"] as const).map((name) =
 const release = {
   artifacts: [ubuntuIso, rockyIso, kaliIso, debianIso, debianDisk],
   tests: [...installerTests, ...diskTests],
-  sboms: [sbom("debian", { from: hardened })],
+  // Media that install from the network, as Rocky's and Debian's here, carry no packages to tell of.
+  sboms: [sbom("ubuntu", { from: ubuntuIso }), sbom("kali", { from: kaliIso }), sbom("debian", { from: hardened })],
   // Made by: minisign -G -W -p release.pub -s release.key. In CI: secret.env("RELEASE_KEY").
   sign: minisign({ key: secret.file("release.key") }),
 } as const;
