@@ -75,7 +75,7 @@ const drip = (head: Record<string, string | number>): Body => (request, response
   response.once("close", () => clearInterval(timer));
 };
 
-describe("a limit of", () => {
+describe("a limit of", { timeout: 120_000 }, () => {
   it("size ends a body without an end, at once", async (test) => {
     const error = await bring({ size: "1M" }, endless);
     assert.equal(error?.code, "IMG5005");
