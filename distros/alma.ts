@@ -4,14 +4,13 @@
  * @module
  */
 import { type ChecksumList, defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
-import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease } from "./shared/enterprise-linux.ts";
+import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease, repositories } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
 /** What AlmaLinux's installer media are asked by. */
 export type AlmaInstaller = (options: EnterpriseOptions) => ImageMedia;
 
 // Fingerprints: almalinux.org/security, and the package distribution-gpg-keys.
-// Each release has a key and a file of its own.
 const keys: Keyring = {
   keys: [
     { fingerprint: "BF18AC2876178908D6E71267D36CB86CB86B3716", owner: "AlmaLinux OS 9", from: "2022-01-18" },
@@ -23,6 +22,12 @@ const keys: Keyring = {
 
 // BSD form, clearsigned.
 const list: ChecksumList = { file: "CHECKSUM", form: "bsd", algorithm: "sha256", signature: { kind: "clearsigned" } };
+
+const mirrorEnv = "IMGTASK_ALMA_IMAGE_MIRROR";
+const mirrors = ["https://repo.almalinux.org/almalinux"];
+
+/** Each release has a key and a file of its own, which signs its images and the metadata of its repositories. */
+const keysOf = (release: string): Keyring => ({ ...keys, url: `https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-${release}` });
 
 /**
  * AlmaLinux.
@@ -42,6 +47,14 @@ export const alma: Distro<"alma", EnterpriseRelease, EnterpriseArch, AlmaInstall
   architectures,
   editions: ["boot", "minimal", "dvd"],
   keys,
+  notices: ({ release, arch }) => ({
+    format: "updateinfo",
+    env: mirrorEnv,
+    mirrors,
+    repositories: repositories.map((name) => `${release}/${name}/${arch}/os`),
+    keys: keysOf(release),
+    link: `https://errata.almalinux.org/${release}/{dashed}.html`,
+  }),
   installer({ release, arch, edition = "boot", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "alma",
@@ -52,11 +65,11 @@ export const alma: Distro<"alma", EnterpriseRelease, EnterpriseArch, AlmaInstall
       ...anaconda,
       name: `AlmaLinux-{version}-${arch}-${edition}.iso`,
       version,
-      env: "IMGTASK_ALMA_IMAGE_MIRROR",
-      mirrors: ["https://repo.almalinux.org/almalinux"],
+      env: mirrorEnv,
+      mirrors,
       directory: `${release}/isos/${arch}`,
       list,
-      keys: { ...keys, url: `https://repo.almalinux.org/almalinux/RPM-GPG-KEY-AlmaLinux-${release}` },
+      keys: keysOf(release),
       ...(sha256 === undefined ? {} : { sha256 }),
     });
   },

@@ -46,6 +46,7 @@ export const centosStream: Distro<"centos-stream", EnterpriseRelease, Enterprise
   architectures,
   editions: ["boot", "dvd"],
   keys,
+  notices: () => ({ format: "none", why: "CentOS Stream publishes no errata: fixes come with the stream" }),
   installer({ release, arch, edition = "boot", sha256, version = "latest" }) {
     const name = `CentOS-Stream-${release}-${version}-${arch}-${edition === "dvd" ? "dvd1" : edition}.iso`;
     return imageOnMirrors({

@@ -135,6 +135,16 @@ export const debian: AptDistro<"debian", DebianRelease, DebianArch, DebianInstal
     const network = machine.network !== "none" ? ["systemd-resolved"] : [];
     return [`linux-image-cloud-${architectures[arch]}`, "systemd-sysv", "udev", ...network];
   },
+  notices: ({ release, arch }: DebianOptions) => ({
+    format: "debian",
+    env: "IMGTASK_DEBIAN_NOTICES",
+    url: "https://salsa.debian.org/security-tracker-team/security-tracker/-/raw/master/data",
+    // Of releases that the LTS team cares for, in the second one.
+    lists: ["DSA/list", "DLA/list"],
+    codename: release,
+    archive: { archive: security, suite: `${release}-security`, component: "main", architecture: architectures[arch] },
+    link: "https://security-tracker.debian.org/tracker/{id}",
+  }),
   installer: ((options: DebianOptions & { readonly edition?: DebianEdition }) =>
     options.edition === "netinst" ? netinst(options) : netboot(options)) as DebianInstaller,
 });

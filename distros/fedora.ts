@@ -36,6 +36,9 @@ const keys: Keyring = {
   env: "IMGTASK_FEDORA_KEYRING",
 };
 
+const mirrorEnv = "IMGTASK_FEDORA_IMAGE_MIRROR";
+const mirrors = ["https://download.fedoraproject.org/pub/fedora/linux", "https://dl.fedoraproject.org/pub/fedora/linux"];
+
 /**
  * Fedora Linux, edition Server.
  *
@@ -55,6 +58,14 @@ export const fedora: Distro<"fedora", FedoraRelease, EnterpriseArch, FedoraInsta
   architectures,
   editions: ["netinst", "dvd"],
   keys,
+  // The metadata of its repositories is not signed.
+  notices: ({ release, arch }) => ({
+    format: "updateinfo",
+    env: mirrorEnv,
+    mirrors,
+    repositories: [`updates/${release}/Everything/${arch}`],
+    link: "https://bodhi.fedoraproject.org/updates/{id}",
+  }),
   installer({ release, arch, edition = "netinst", sha256 }) {
     const compose = composes[release];
     return imageOnMirrors({
@@ -65,8 +76,8 @@ export const fedora: Distro<"fedora", FedoraRelease, EnterpriseArch, FedoraInsta
       edition,
       ...anaconda,
       name: `Fedora-Server-${edition}-${arch}-${compose}.iso`,
-      env: "IMGTASK_FEDORA_IMAGE_MIRROR",
-      mirrors: ["https://download.fedoraproject.org/pub/fedora/linux", "https://dl.fedoraproject.org/pub/fedora/linux"],
+      env: mirrorEnv,
+      mirrors,
       directory: `releases/${release}/Server/${arch}/iso`,
       list: { file: `Fedora-Server-${compose}-${arch}-CHECKSUM`, form: "bsd", algorithm: "sha256", signature: { kind: "clearsigned" } },
       keys,

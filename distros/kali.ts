@@ -61,6 +61,7 @@ export const kali: Distro<"kali", KaliRelease, KaliArch, KaliInstaller> & { read
   editions: ["installer", "netinst"],
   keys,
   packages: { large: packageSet("kali large", { apt: ["kali-linux-large", "metasploit-framework"] }) },
+  notices: () => ({ format: "none", why: "Kali publishes no security notices of its own: it rolls on with Debian testing" }),
   installer({ release, arch, edition = "installer", version, sha256 }) {
     return imageOnMirrors({
       distro: "kali",

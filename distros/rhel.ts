@@ -68,6 +68,13 @@ export const rhel: Distro<"rhel", EnterpriseRelease, EnterpriseArch, RhelInstall
   editions: ["boot", "dvd"],
   keys,
   packages: { server: packageSet("rhel server", { dnf: ["firewalld", "subscription-manager"] }) },
+  notices: ({ release }) => ({
+    format: "redhat",
+    env: "IMGTASK_RHEL_NOTICES",
+    url: "https://access.redhat.com/hydra/rest/securitydata/csaf.json",
+    tag: `el${release}`,
+    link: "https://access.redhat.com/errata/{id}",
+  }),
   installer({ release, arch, edition = "boot", sha256, from }) {
     return {
       kind: "iso",

@@ -4,14 +4,13 @@
  * @module
  */
 import { type ChecksumList, defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
-import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease } from "./shared/enterprise-linux.ts";
+import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease, repositories } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
 /** What Rocky Linux's installer media are asked by. */
 export type RockyInstaller = (options: EnterpriseOptions) => ImageMedia;
 
 // Fingerprints: rockylinux.org/resources/gpg-key-info, and the package distribution-gpg-keys.
-// Each release has a key and a file of its own.
 const keys: Keyring = {
   keys: [
     { fingerprint: "21CB256AE16FC54C6E652949702D426D350D275D", owner: "Rocky Enterprise Software Foundation - Release key 2022", from: "2022-05-09" },
@@ -23,6 +22,12 @@ const keys: Keyring = {
 
 // BSD form, with a comment that tells the size; the signature is a file of its own (`CHECKSUM.sig` before Rocky Linux 9).
 const list: ChecksumList = { file: "CHECKSUM", form: "bsd", algorithm: "sha256", signature: { kind: "detached", file: "CHECKSUM.asc" } };
+
+const mirrorEnv = "IMGTASK_ROCKY_IMAGE_MIRROR";
+const mirrors = ["https://download.rockylinux.org/pub/rocky", "https://dl.rockylinux.org/pub/rocky"];
+
+/** Each release has a key and a file of its own, which signs its images and the metadata of its repositories. */
+const keysOf = (release: string): Keyring => ({ ...keys, url: `https://dl.rockylinux.org/pub/rocky/RPM-GPG-KEY-Rocky-${release}` });
 
 /**
  * Rocky Linux.
@@ -42,6 +47,14 @@ export const rocky: Distro<"rocky", EnterpriseRelease, EnterpriseArch, RockyInst
   architectures,
   editions: ["boot", "minimal", "dvd"],
   keys,
+  notices: ({ release, arch }) => ({
+    format: "updateinfo",
+    env: mirrorEnv,
+    mirrors,
+    repositories: repositories.map((name) => `${release}/${name}/${arch}/os`),
+    keys: keysOf(release),
+    link: "https://errata.rockylinux.org/{id}",
+  }),
   installer({ release, arch, edition = "boot", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "rocky",
@@ -52,11 +65,11 @@ export const rocky: Distro<"rocky", EnterpriseRelease, EnterpriseArch, RockyInst
       ...anaconda,
       name: `Rocky-{version}-${arch}-${edition === "dvd" && release === "10" ? "dvd1" : edition}.iso`,
       version,
-      env: "IMGTASK_ROCKY_IMAGE_MIRROR",
-      mirrors: ["https://download.rockylinux.org/pub/rocky", "https://dl.rockylinux.org/pub/rocky"],
+      env: mirrorEnv,
+      mirrors,
       directory: `${release}/isos/${arch}`,
       list,
-      keys: { ...keys, url: `https://dl.rockylinux.org/pub/rocky/RPM-GPG-KEY-Rocky-${release}` },
+      keys: keysOf(release),
       ...(sha256 === undefined ? {} : { sha256 }),
     });
   },

@@ -29,6 +29,9 @@ export type UbuntuInstaller = (options: {
 
 const architectures: Readonly<Record<UbuntuArch, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
+/** As the security notices call the releases. */
+const codenames: Readonly<Record<UbuntuRelease, string>> = { "22.04": "jammy", "24.04": "noble", "26.04": "resolute" };
+
 // Fingerprints: documentation.ubuntu.com/security (image verification), Linux Mint's mintstick, which pins both.
 const keys: Keyring = {
   keys: [
@@ -65,6 +68,13 @@ export const ubuntu: Distro<"ubuntu", UbuntuRelease, UbuntuArch, UbuntuInstaller
   editions: ["live-server"],
   keys,
   packages: { server: packageSet("ubuntu server", { apt: ["ufw", "snapd"] }) },
+  notices: ({ release }) => ({
+    format: "usn",
+    env: "IMGTASK_UBUNTU_NOTICES",
+    url: "https://ubuntu.com/security/notices.json",
+    codename: codenames[release as UbuntuRelease],
+    link: "https://ubuntu.com/security/notices/{id}",
+  }),
   installer({ release, arch, edition = "live-server", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "ubuntu",

@@ -7,6 +7,7 @@ import type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } 
 import type { Json } from "./lift.ts";
 import type { Lineage } from "./lineage.ts";
 import type { LockEntry, Pin } from "./lock-file.ts";
+import type { NoticeAnswer } from "./notice.ts";
 
 /** Anything a target can be given to read. */
 export type Handle = Input | Source | SourceGlob;
@@ -108,6 +109,20 @@ export interface PinSpec {
 
 /** What is given to what asks for something to pin, outside a run. */
 export type PinContext = Pick<RunContext, "params" | "env" | "project" | "tmp" | "signal" | "exec" | "log" | "progress">;
+
+/** What is given to what asks for security notices, outside a run. */
+export interface NoticeContext extends PinContext {
+  /** The target's entry in `imgtask.lock`. @default the target declares no `pin`, or nothing is known of it */
+  readonly entry: LockEntry | undefined;
+  /**
+   * Path of an output of the last result, to be read only; of a tree, of one of its files. `undefined` when the store
+   * does not have it.
+   */
+  stored(output: string, path?: string): Promise<string | undefined>;
+}
+
+/** Asks which security notices concern what a target makes. What cannot be had is an answer, too. */
+export type AskNotices = (context: NoticeContext) => Promise<readonly NoticeAnswer[]>;
 
 /** What a recipe is given. Everything else it could reach is refused or not tracked, so it should not reach it. */
 export interface RunContext<I = Record<string, never>, P = Json, O = Outputs, S = {}> {

@@ -57,6 +57,42 @@ export interface Keyring {
   readonly env?: string;
 }
 
+/** Where a distribution publishes notices of a release, and in which format. */
+export type NoticeSource =
+  /** None that a machine can read. */
+  | { readonly format: "none"; readonly why: string }
+  /** `updateinfo.xml` in the metadata of RPM repositories. Source: createrepo_c(8), and libsolv's reader. */
+  | {
+      readonly format: "updateinfo";
+      /** Environment variable that names a mirror to use instead. */
+      readonly env: string;
+      readonly mirrors: readonly string[];
+      /** Repositories below a mirror: the directories that hold `repodata/`. */
+      readonly repositories: readonly string[];
+      /** `repomd.xml` is signed, as `repomd.xml.asc` beside it, by keys that are published here. @default it is not signed */
+      readonly keys?: Keyring;
+      /** Page of a notice; `{id}` stands for its id, `{dashed}` for the same with `-` for `:`. */
+      readonly link: string;
+    }
+  /** The lists of the Debian security tracker, and the security archive. */
+  | {
+      readonly format: "debian";
+      readonly env: string;
+      /** Base URL of the tracker's `data` directory. */
+      readonly url: string;
+      /** Lists below it: `DSA/list`. */
+      readonly lists: readonly string[];
+      /** As the lists call the release. */
+      readonly codename: string;
+      /** Where the fixed packages are, by a signed list. */
+      readonly archive: { readonly archive: AptArchive; readonly suite: string; readonly component: string; readonly architecture: string };
+      readonly link: string;
+    }
+  /** Ubuntu's notices as JSON, in pages. */
+  | { readonly format: "usn"; readonly env: string; readonly url: string; readonly codename: string; readonly link: string }
+  /** The index of CSAF documents of Red Hat's security data API. */
+  | { readonly format: "redhat"; readonly env: string; readonly url: string; /** In releases of packages: `el9`. */ readonly tag: string; readonly link: string };
+
 /** What all media have. */
 export interface MediaBase {
   /** For people and file names: `debian-bookworm-netboot-amd64`. */
@@ -68,6 +104,8 @@ export interface MediaBase {
   readonly arch: string;
   /** Format of the answers its installer reads. */
   readonly answers: AnswerFormat;
+  /** Where security notices of its release are. @default nobody is asked */
+  readonly notices?: NoticeSource;
 }
 
 /** Installer files that come in a package of a signed archive. */

@@ -31,6 +31,7 @@ export type {
   Media,
   MediaBase,
   MirrorSource,
+  NoticeSource,
   PackageMedia,
   PinnedKey,
   PortalSource,
@@ -50,7 +51,8 @@ export {
   type Publisher,
   type Release,
 } from "./plugin.ts";
-export { isPin, type LockEntry, type Pin } from "./lock-file.ts";
+export { isPin, type LockEntry, lockFileName, type Pin, type PinnedList, readLockFile } from "./lock-file.ts";
+export type { NoNotices, Notice, NoticeAnswer, NoticePackage, NoticeReport, NoticeTrust, Severity } from "./notice.ts";
 export { packageFile, packageVersion as version } from "./package.ts";
 export { inputsOf, type Lineage, type Made, type OutputRef } from "./lineage.ts";
 export { type Envelope, parseEnvelope, seal, signerOf } from "./dsse.ts";
@@ -86,6 +88,7 @@ export {
   type Json,
   type Outputs,
   type Params,
+  type NoticeContext,
   type PinContext,
   type Resolved,
   type RunContext,

@@ -1,16 +1,11 @@
 /**
- * A target's way to its entry in the lock file: what is pinned, what its run proposes and accepts, and what would be
- * pinned now. Writes nothing.
+ * A target's way to its entry in the lock file: what is pinned, what its run proposes and accepts. Writes nothing.
  * @module
  */
-import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { PinAccess } from "./context.ts";
 import { ExitCode, ImgtaskError } from "./error.ts";
 import { isPin, type LockEntry, lockFileName, type Pin } from "./lock-file.ts";
-import { run } from "./process.ts";
-import type { Argv, Declaration, ExecOptions, Registered } from "./target.ts";
+import type { Declaration } from "./target.ts";
 
 /** What a recipe said of its entry. */
 export interface Pinning {
@@ -49,29 +44,6 @@ export function pinningOf({ name, pin: declared, location }: Declaration, entry:
     },
   });
   return { access: declared === undefined ? undefined : access, accepted: () => accepted, proposed: () => proposed };
-}
-
-/** What a target would pin now, asked of who knows: verified, and not written. `undefined` for targets that pin nothing. */
-export async function resolvePin({ declaration, resolvePin: resolve }: Registered, project: string, signal: AbortSignal): Promise<LockEntry | undefined> {
-  if (resolve === undefined) return undefined;
-  const tmp = mkdtempSync(join(tmpdir(), "imgtask-pin-"));
-  const logFd = openSync("/dev/null", "w");
-  const place = { cwd: tmp, env: { ...process.env, TMPDIR: tmp }, logFd, signal };
-  try {
-    return await resolve({
-      params: declaration.params,
-      env: process.env,
-      project,
-      tmp,
-      signal,
-      exec: (argv: Argv, options?: ExecOptions) => run(argv, place, options),
-      log: () => {},
-      progress: () => {},
-    });
-  } finally {
-    closeSync(logFd);
-    rmSync(tmp, { recursive: true, force: true });
-  }
 }
 
 /** Whether something else would be pinned than is. */

@@ -6,7 +6,7 @@
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Machine } from "./machine.ts";
 import type { PackageSet } from "./machine/package-set.ts";
-import type { AptArchive, Keyring, Media } from "./media.ts";
+import type { AptArchive, Keyring, Media, NoticeSource } from "./media.ts";
 import type { Secrets } from "./secret.ts";
 import type { RunContext, Untracked } from "./target.ts";
 import type { HostFile, Requirement, Tool } from "./tool.ts";
@@ -77,6 +77,8 @@ export interface Distro<Name extends string = string, R extends string = string,
   readonly keys: Keyring;
   /** Sets of packages that only it has. @default none */
   readonly packages?: Readonly<Record<string, PackageSet>>;
+  /** Where security notices of a release are published, and in which format; or that there are none that a machine can read. @default nobody is asked */
+  notices?(of: { readonly release: string; readonly arch: string }): NoticeSource;
   /** Installer media. */
   readonly installer: I;
 }
@@ -141,7 +143,9 @@ export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
       checkArch(options.arch);
       const { edition = distro.editions[0] } = options;
       checkKey("IMG2106", "edition", distro.title, distro.editions, edition);
-      return installer({ ...options, edition });
+      // The names are checked.
+      const notices = distro.notices?.({ release: options.release as string, arch: options.arch as string });
+      return { ...installer({ ...options, edition }), ...(notices === undefined ? {} : { notices }) };
     },
   }) as unknown as D;
 }

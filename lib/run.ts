@@ -123,7 +123,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
     if (proposed !== undefined) state.records.append(proposed, duration >= worthwhile);
     if (accepted !== undefined) {
       // A run that is killed before the record is written makes the target again, of what is pinned then.
-      state.lock.write(new Map([[declaration.pin!.entry, pinning.accepted()!]]));
+      await state.lock.write(new Map([[declaration.pin!.entry, pinning.accepted()!]]));
       inputs = new Witness();
       await options.resolveAgain(inputs);
     }

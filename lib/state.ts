@@ -96,9 +96,9 @@ export interface Upstream {
 }
 
 /** What is pinned, or how often something was. Of the file only this entry counts: others may be written meanwhile. */
-function pinOf(id: string, lock: LockFile, witness: Witness): NonNullable<Resolution["pin"]> {
+async function pinOf(id: string, lock: LockFile, witness: Witness): Promise<NonNullable<Resolution["pin"]>> {
   witness.part(lock.path);
-  const entry = lock.entries().get(id);
+  const entry = (await lock.entries()).get(id);
   if (isPin(entry)) return entry;
   witness.part(lock.counts);
   return lock.times(id);
@@ -119,7 +119,7 @@ export async function resolveNow(declaration: Declaration, loaded: Loaded, state
   } catch (error) {
     throw error instanceof ImgtaskError ? error.at(declaration.location) : error;
   }
-  const pinned = declaration.pin === undefined ? undefined : pinOf(declaration.pin.entry, state.lock, witness);
+  const pinned = declaration.pin === undefined ? undefined : await pinOf(declaration.pin.entry, state.lock, witness);
   return {
     ...(pinned === undefined ? {} : { pin: pinned }),
     recipe: loaded.recipeDigest(declaration),

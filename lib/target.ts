@@ -5,7 +5,7 @@
  */
 import { makeArtifact, type Artifact, type OutputSpec } from "./artifact.ts";
 import { callerFrames, callerLocation, placeIn } from "./caller.ts";
-import type { Inputs, Outputs, Params, PinContext, PinSpec, RunContext, TypeOf, Untracked } from "./context.ts";
+import type { AskNotices, Inputs, Outputs, Params, PinContext, PinSpec, RunContext, TypeOf, Untracked } from "./context.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import type { LockEntry, Pin } from "./lock-file.ts";
@@ -15,7 +15,7 @@ import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
 import type { Requirement } from "./tool.ts";
 
 export type {
-  Amount, Argv, ExecOptions, ExecResult, Handle, Inputs, Outputs, Params, PinAccess, PinContext, PinSpec, Resolved, RunContext, Untracked,
+  Amount, Argv, AskNotices, ExecOptions, ExecResult, Handle, Inputs, NoticeContext, Outputs, Params, PinAccess, PinContext, PinSpec, Resolved, RunContext, Untracked,
 } from "./context.ts";
 export type { InputRef, Json } from "./lift.ts";
 export { source, type SourceFunction } from "./source.ts";
@@ -66,6 +66,8 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   readonly keeps?: readonly string[];
   /** Its entry in `imgtask.lock`: part of the fingerprint, and given to the recipe, which may change it. @default none */
   readonly pin?: PinSpec;
+  /** Asks which security notices concern what it makes, for `imgtask outdated`. No part of the fingerprint. @default nobody is asked */
+  readonly notices?: AskNotices;
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -104,6 +106,8 @@ export interface Declaration {
   readonly keeps?: readonly string[];
   /** Which entry of the lock file counts, and what of it. */
   readonly pin?: { readonly entry: string; readonly fields: readonly (keyof Pin)[] };
+  /** It can be asked for security notices. */
+  readonly notices?: true;
   /** File URL of the recipe's module, or `undefined` for a recipe of the imagefile's own. */
   readonly module?: string;
   /** Targets that belong to a group, or must merely come first. */
@@ -119,6 +123,8 @@ export interface Registered {
   readonly recipe: Recipe | undefined;
   /** Asks what would be pinned now. */
   readonly resolvePin?: (context: PinContext) => Promise<LockEntry>;
+  /** Asks for security notices. */
+  readonly notices?: AskNotices;
   /** The raw arguments, from which the recipe's context is resolved. */
   readonly inputs: Inputs;
   readonly params: Params;
@@ -240,6 +246,7 @@ export function target<
     ...(spec.sensitive === true ? { sensitive: true } : {}),
     ...(spec.keeps === undefined ? {} : { keeps: spec.keeps }),
     ...(spec.pin === undefined ? {} : { pin: { entry: spec.pin.entry, fields: spec.pin.fields } }),
+    ...(spec.notices === undefined ? {} : { notices: true }),
     ...(spec.module === undefined ? {} : { module: spec.module }),
     members: [],
   };
@@ -247,6 +254,7 @@ export function target<
     declaration,
     recipe: spec.run as unknown as Recipe,
     ...(spec.pin?.resolve === undefined ? {} : { resolvePin: spec.pin.resolve }),
+    ...(spec.notices === undefined ? {} : { notices: spec.notices }),
     inputs: spec.inputs ?? {},
     params: spec.params,
     secrets: spec.secrets ?? {},

@@ -28,5 +28,8 @@ export interface EnterpriseOptions {
   readonly sha256?: string;
 }
 
+/** Repositories that the releases of the rebuilds have in common and that notices are published in. */
+export const repositories: readonly string[] = ["BaseOS", "AppStream"];
+
 /** What `anaconda` reads, and how its media boot. */
 export const anaconda: { readonly answers: "kickstart"; readonly layout: "anaconda" } = { answers: "kickstart", layout: "anaconda" };

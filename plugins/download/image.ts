@@ -48,10 +48,11 @@ export function imageEnv(media: ImageMedia): readonly string[] {
   return [...(media.source.kind === "file" ? [] : [media.source.env]), ...(media.keys.env === undefined ? [] : [media.keys.env])];
 }
 
-/** Media as parameters of a target: handles to secrets are none. */
-export function mediaParams(media: Media): Json {
+/** Media as parameters of a target: handles to secrets are none, and where notices are is no part of what media are. */
+export function mediaParams(of: Media): Json {
+  const { notices: _, ...media } = of;
   if (media.kind !== "iso" || media.source.kind !== "portal") return media as unknown as Json;
-  const { token: _, ...source } = media.source;
+  const { token: __, ...source } = media.source;
   return { ...media, source } as unknown as Json;
 }
 
@@ -71,7 +72,7 @@ function addressOf(value: string, variable: string): string {
 }
 
 /** Brings the keys from where they are published. Any bytes will do: `verify` takes the pinned keys out of them. */
-async function fetchKeys(keys: Keyring, file: string, context: ListContext): Promise<void> {
+export async function fetchKeys(keys: Keyring, file: string, context: ListContext): Promise<void> {
   const named = keys.env === undefined ? undefined : context.env[keys.env];
   const url = named !== undefined && named !== "" ? addressOf(named, keys.env!) : keys.files === undefined ? keys.url : undefined;
   if (url === undefined) return;

@@ -22,7 +22,7 @@ export interface ChosenIndex {
 }
 
 /** The smallest form of the index of a component and architecture, or `undefined` when none is listed. */
-export function chooseIndex(release: ReleaseFile, media: PackageMedia, forms: readonly IndexForm[] = indexForms): ChosenIndex | undefined {
+export function chooseIndex(release: ReleaseFile, media: Pick<PackageMedia, "package">, forms: readonly IndexForm[] = indexForms): ChosenIndex | undefined {
   const directory = `${media.package.component}/binary-${media.package.architecture}`;
   const plain = release.files.get(`${directory}/Packages`);
   if (plain === undefined) return undefined;

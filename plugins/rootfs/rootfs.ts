@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AptDistro, ExitCode, ImgtaskError, type Machine, output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
+import { type AptDistro, ExitCode, ImgtaskError, type Machine, type NoticeContext, output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
 import { findMirror, hostMirrors } from "../download/mirror.ts";
 import { imagePackages } from "../machine/image.ts";
@@ -75,6 +75,7 @@ export function rootfs<const Name extends string, N extends string, R extends st
   const arch = archOf(options.arch);
   const suites = release.suites.map(({ suite, components, archive }) => ({ suite, components, archive: archive ?? distro.archive }));
   const keyring = keyringFor(distro.keys, "archive");
+  const notices = distro.notices?.({ release: options.release, arch: options.arch });
   const made = target(`rootfs:${name}`, {
     description: `${distro.title} ${options.release} for ${arch.name}`,
     // All that the tar depends on. The digest stands for the keyring.
@@ -92,6 +93,7 @@ export function rootfs<const Name extends string, N extends string, R extends st
     platform: arch.name,
     // apt and dpkg keep one core busy, compressing the initramfs the other now and then.
     resources: { cpu: 1, memory: "2G", disk: "1G", network: true },
+    ...(notices === undefined ? {} : { notices: async (context: NoticeContext) => (await import("../notices/notices.ts")).askNotices(notices, "rootfs", distro.keys, context) }),
     // What mmdebstrap and apt look at on their way; none of it gets into the tar.
     untracked: { reads: [...hostMirrors.reads, "/etc/hostname", "/etc/gnupg", "/dev/shm", "/run/user", "/var/run/user"] },
     module: import.meta.url,

@@ -30,7 +30,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** A keyring of the pinned keys, cut out of what imgtask carries and what was downloaded. */
-async function trustOf(trust: Keyring, input: string, context: PinContext): Promise<Trust> {
+export async function trustOf(trust: Keyring, input: string, context: PinContext): Promise<Trust> {
   const pinned = keysFor(trust, "images");
   const wanted = pinned.map(({ fingerprint }) => fingerprint);
   const files = [...carriedKeys(trust)];

@@ -25,7 +25,7 @@ function parseDate(text: string | undefined): number | undefined {
  * @throws {ImgtaskError} exit code 3: IMG4010 another archive or suite, IMG4011 no longer valid, IMG4012 from the
  * future, IMG4013 malformed.
  */
-export function checkRelease(text: string, media: PackageMedia, now: number): { readonly release: ReleaseFile; readonly date: number } {
+export function checkRelease(text: string, media: Pick<PackageMedia, "package">, now: number): { readonly release: ReleaseFile; readonly date: number } {
   const release = parseRelease(text);
   const refuse = (code: string, message: string, expected: string, found: string, hint?: string): ImgtaskError =>
     new ImgtaskError(code, message, { expected, found: printable(found), exitCode: ExitCode.refused, ...(hint === undefined ? {} : { hint }) });

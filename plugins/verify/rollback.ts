@@ -3,31 +3,20 @@
  * Knows nothing of signatures; what was accepted last is what `imgtask.lock` says.
  * @module
  */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, lockFileName, type PinnedList, readLockFile } from "../../lib/mod.ts";
 import { compareImageVersions } from "../download/list.ts";
 
 /** What is remembered of a list that was accepted. */
-export interface AcceptedList {
-  /** ISO 8601; of the signature. */
-  readonly signedAt?: string;
-  /** Version of the image that it named. */
-  readonly version?: string;
-}
+export type AcceptedList = Pick<PinnedList, "signedAt" | "version">;
 
-/** Name of the lock file, beside the imagefile. */
-export const lockFile = "imgtask.lock";
-
-/** What the lock file says was accepted last of some media: `media.ID.list`. `undefined` where it says nothing. */
+/**
+ * What the lock file says was accepted last of some media. `undefined` where it says nothing.
+ *
+ * @throws {ImgtaskError} IMG2654, IMG2651 when the file is damaged: who damages it must not bring old lists back.
+ */
 export async function lastAccepted(project: string, id: string): Promise<AcceptedList | undefined> {
-  try {
-    const lock = JSON.parse(await readFile(join(project, lockFile), "utf8")) as { readonly media?: Readonly<Record<string, { readonly list?: AcceptedList }>> };
-    const entry = lock.media !== undefined && Object.hasOwn(lock.media, id) ? lock.media[id]?.list : undefined;
-    return typeof entry === "object" && entry !== null ? entry : undefined;
-  } catch {
-    return undefined;
-  }
+  return (await readLockFile(join(project, lockFileName))).get(id)?.list;
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ImageMedia, type Json, type Keyring, type LockEntry, type Media, type MirrorSource, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { type ImageMedia, type Json, type Keyring, type LockEntry, lockFileName, type Media, type MirrorSource, type NoticeContext, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { type Download, settle } from "../download/download.ts";
 import { imageFiles, mediaParams, type Origin } from "../download/image.ts";
 import { logDirectory, logVerification, verdictOf } from "../download/log.ts";
@@ -14,7 +14,6 @@ import { newestPin, verifyImage } from "./image.ts";
 import type { MediaManifest } from "./manifest.ts";
 import { gpgv } from "./openpgp.ts";
 import { verifyPackage } from "./package.ts";
-import { lockFile } from "./rollback.ts";
 
 /**
  * Media that are proven to come from their distribution. Its tree holds:
@@ -128,8 +127,9 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
     outputs: { out: output("tree", "verified media") },
     platform: media.arch,
     ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256", "version", "list"] as const, resolve: newest } } : {}),
+    ...(media.notices === undefined || media.kind !== "iso" ? {} : { notices: async (context: NoticeContext) => (await import("../notices/notices.ts")).askNotices(media.notices!, "image", options.trust, context) }),
     // What was accepted before is no part of what these media are.
-    untracked: { reads: [lockFile], writes: [logDirectory] },
+    untracked: { reads: [lockFileName], writes: [logDirectory] },
     module: import.meta.url,
     run: run as unknown as () => Promise<void>,
   });

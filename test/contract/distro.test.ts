@@ -46,6 +46,23 @@ for (const name of names) {
 
     if ("archive" in distro) describe("as one that root file systems are built of", () => aptContract(name, distro as AptDistro));
 
+    it("says where security notices of each release are, or that there are none, and media carry it", () => {
+      for (const release of Object.keys(distro.releases)) {
+        for (const arch of Object.keys(distro.architectures)) {
+          const notices = distro.notices!({ release, arch });
+          assert.deepEqual(mediaOf(distro, { release, arch }).notices, notices);
+          if (notices.format === "none") {
+            assert.ok(notices.why.length > 20);
+            continue;
+          }
+          assert.match(notices.env, /^IMGTASK_[A-Z_]+$/);
+          assert.match(notices.link, /^https:\/\/[^{}]+\{(?:id|dashed)\}[^{}]*$/);
+          for (const url of notices.format === "updateinfo" ? notices.mirrors : [notices.url]) assert.match(url, /^https:\/\//);
+          assert.ok(!JSON.stringify(notices).includes("undefined"));
+        }
+      }
+    });
+
     it("has architectures that plugins/arch knows", () => {
       assert.ok(Object.keys(distro.architectures).length > 0);
       for (const [arch, own] of Object.entries(distro.architectures)) {

@@ -7,7 +7,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { formatLock, isPin, type LockEntry, LockFile, parseLock, type Pin } from "../../lib/lock-file.ts";
+import { isPin, type LockEntry, LockFile, type Pin } from "../../lib/lock-file.ts";
+import { formatLock, parseLock } from "../../lib/lock-schema.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "imgtask-lock-file-test-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
@@ -48,14 +49,29 @@ test("what is damaged is refused", () => {
   for (const [name, [damaged, code]] of Object.entries(cases)) assert.throws(() => parseLock(damaged), { code, exitCode: 2 }, name);
 });
 
-test("a change leaves the other entries, and is counted", () => {
+test("errors say where, what was expected and what stands there", () => {
+  const text = formatLock(new Map([["a", pin], ["b", { ...pin, sha256: "b".repeat(64) }]]));
+  const cases: readonly (readonly [string, { readonly expected?: string; readonly found: string; readonly line: number; readonly column: number }])[] = [
+    [text.replace("b".repeat(64), "xyz"), { expected: "sha256: 64 hex digits, lower case", found: `sha256: "xyz"`, line: 19, column: 7 }],
+    [text.replace(`"size": 5`, `"size": "5"`), { expected: "size: a number of bytes", found: `size: "5"`, line: 7, column: 7 }],
+    [text.replace(`"signedAt"`, `"signedOn"`), { expected: "list.signedOn: no other field", found: `list.signedOn: "2026-09-10T00:00:00.000Z"`, line: 11, column: 9 }],
+    [text.replace(`"version": 1`, `"version": 9`), { expected: `an object with "version": 1 and "media"`, found: "version: 9", line: 2, column: 3 }],
+  ];
+  for (const [damaged, { line, column, ...details }] of cases) {
+    assert.throws(() => parseLock(damaged, "/project/imgtask.lock"), { ...details, location: { file: "/project/imgtask.lock", line, column } }, damaged);
+  }
+  const half = text.slice(0, text.indexOf(`"size"`));
+  assert.throws(() => parseLock(half, "x"), (error: { readonly location?: { readonly line: number } }) => error.location?.line === 7);
+});
+
+test("a change leaves the other entries, and is counted", async () => {
   const lock = new LockFile(directory, join(directory, ".imgtask"));
-  assert.equal(lock.entries().size, 0);
+  assert.equal((await lock.entries()).size, 0);
   assert.equal(existsSync(lock.path), false, "reading writes nothing");
-  lock.write(new Map([["a", pin]]));
-  lock.write(new Map([["b", { ...pin, version: "2026.4" }]]));
-  lock.write(new Map([["b", { ...pin, version: "2026.5" }]]));
-  assert.deepEqual([...new LockFile(directory, join(directory, ".imgtask")).entries()].map(([id, entry]) => [id, (entry as Pin).version]), [["a", "2026.3"], ["b", "2026.5"]]);
+  await lock.write(new Map([["a", pin]]));
+  await lock.write(new Map([["b", { ...pin, version: "2026.4" }]]));
+  await lock.write(new Map([["b", { ...pin, version: "2026.5" }]]));
+  assert.deepEqual([...(await new LockFile(directory, join(directory, ".imgtask")).entries())].map(([id, entry]) => [id, (entry as Pin).version]), [["a", "2026.3"], ["b", "2026.5"]]);
   assert.deepEqual(["a", "b", "c"].map((id) => lock.times(id)), [1, 2, 0]);
   writeFileSync(join(directory, ".imgtask/pinned"), "damaged");
   assert.equal(lock.times("b"), 0);

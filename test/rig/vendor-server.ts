@@ -109,7 +109,7 @@ export interface VendorServer {
   readonly fingerprint: string;
   /** File with that key, to be named in `files` of a keyring. */
   readonly keyring: string;
-  /** Environment in which imgtask finds the server: mirrors, keys, and RHEL's portal. */
+  /** Environment in which imgtask finds the server: mirrors, keys, notices, and RHEL's portal. */
   readonly env: Readonly<Record<string, string>>;
   /** Value of `trust:` in an imagefile, as JSON. */
   readonly trust: { readonly keys: readonly { readonly fingerprint: string }[]; readonly files: readonly string[] };
@@ -235,7 +235,8 @@ export async function vendorServer(images: readonly VendorImage[]): Promise<Vend
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const env: Record<string, string> = { IMGTASK_RHEL_PORTAL: `${url}/portal` };
+  const env: Record<string, string> = { IMGTASK_RHEL_PORTAL: `${url}/portal`, IMGTASK_DEBIAN_SECURITY_MIRROR: `${url}/debian-security` };
+  for (const vendor of ["DEBIAN", "UBUNTU", "RHEL"]) env[`IMGTASK_${vendor}_NOTICES`] = `${url}/notices/${vendor.toLowerCase()}`;
   for (const vendor of ["ubuntu", "kali", "debian", "rocky", "alma", "centos-stream", "fedora"]) {
     const prefix = `IMGTASK_${vendor.toUpperCase().replace("-", "_")}`;
     env[`${prefix}_IMAGE_MIRROR`] = `${url}/${vendor}`;

@@ -1,0 +1,163 @@
+/**
+ * `imgtask outdated` shows the security notices that concern what is pinned, by the real command line and servers with the
+ * vendors' own forms; what nobody can say is said.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import type { NoticeAnswer, NoticeReport } from "../../lib/mod.ts";
+import { imageWith, repodata, securityArchive, updateinfo } from "../rig/notices.ts";
+import { type Finished, TestProject } from "../rig/project.ts";
+import { type VendorServer, vendorServer } from "../rig/vendor-server.ts";
+
+const places = new TestProject();
+const file = (name: string): string => join(places.directory, name);
+let server: VendorServer;
+let project: TestProject;
+
+/** Puts files of a repository on the server. */
+function repository(path: string, files: ReadonlyMap<string, Buffer>, sign = true): void {
+  for (const name of [...server.files.keys()]) if (name.startsWith(`${path}/repodata/`)) server.files.delete(name);
+  for (const [name, bytes] of files) server.files.set(`${path}/repodata/${name}`, bytes);
+  if (sign) server.files.set(`${path}/repodata/repomd.xml.asc`, server.sign(files.get("repomd.xml")!.toString(), "detached", ["--armor"]));
+}
+
+const baseos = "alma/9/BaseOS/x86_64/os", appstream = "alma/9/AppStream/x86_64/os";
+const openssl = { id: "ALSA-2026:1111", severity: "Important", title: "Important: openssl <security> update", cves: ["CVE-2026-1001", "CVE-2025-9999"], packages: ["openssl 3.0.9 1.el9_6 x86_64", "openssl-libs 3.0.9 1.el9_6 x86_64", "openssl-devel 3.0.9 1.el9_6 x86_64", "openssl 3.0.9 1.el9_6 src"] };
+const nginx = { id: "ALSA-2026:2222", severity: "Critical", issued: "2026-11-02 00:00:00", packages: ["nginx 1.26.3 2.el9 x86_64"] };
+const updates = [
+  openssl,
+  { id: "ALSA-2026:1000", severity: "Low", packages: ["bash 5.1.8 9.el9 x86_64"] },
+  { id: "ALBA-2026:1112", type: "bugfix", packages: ["bash 5.1.9 1.el9 x86_64"] },
+  { id: "ALSA-2026:1113", severity: "Moderate", packages: ["not-there 2 1.el9 noarch"] },
+];
+
+before(async () => {
+  imageWith(file("alma.iso"), { ".treeinfo": "", "BaseOS/Packages/openssl-3.0.7-24.el9.x86_64.rpm": "", "BaseOS/Packages/openssl-libs-3.0.7-24.el9.x86_64.rpm": "", "BaseOS/Packages/bash-5.1.8-9.el9.x86_64.rpm": "", "AppStream/Packages/n/nginx-1.20.1-14.el9.x86_64.rpm": "" });
+  imageWith(file("debian.iso"), { "pool/main/o/openssl/libssl3_3.0.16-1~deb12u1_amd64.deb": "", "pool/main/l/linux-signed-amd64/linux-image-amd64_6.1.140-1_amd64.deb": "", "pool/main/b/bash/bash_5.2.15-2+b8_amd64.deb": "" });
+  imageWith(file("kali.iso"), { "pool/main/b/bash/bash_5.2_amd64.deb": "" });
+  server = await vendorServer([{ vendor: "alma", iso: file("alma.iso"), edition: "minimal" }, { vendor: "debian", iso: file("debian.iso"), release: "bookworm" }, { vendor: "kali", iso: file("kali.iso") }]);
+  const { release, index } = securityArchive("bookworm-security", [
+    { name: "libssl3", source: "openssl", version: "3.0.17-1~deb12u3" }, { name: "linux-image-amd64", source: "linux-signed-amd64 (6.1.147+1)", version: "6.1.147-1" }, { name: "unrelated", version: "9" },
+  ]);
+  server.files.set("debian-security/dists/bookworm-security/InRelease", server.sign(release, "clearsigned"));
+  server.files.set("debian-security/dists/bookworm-security/main/binary-amd64/Packages.xz", index);
+  server.files.set("notices/debian/DSA/list", Buffer.from(`[30 Sep 2026] DSA-6500-1 openssl - security update
+	{CVE-2026-2001 CVE-2026-2002}
+	[bookworm] - openssl 3.0.17-1~deb12u3
+	[trixie] - openssl 3.5.1-1+deb13u1
+[12 Aug 2026] DSA-6450-1 linux - security update
+	{CVE-2026-1500}
+	[bookworm] - linux 6.1.147-1
+	NOTE: whatever
+[01 Jan 2025] DSA-5800-1 openssl - security update
+	{CVE-2025-1}
+	[bookworm] - openssl 3.0.15-1~deb12u1
+`));
+  server.files.set("notices/debian/DLA/list", Buffer.from("[02 Oct 2026] DLA-4400-1 bash - security update\n\t[bookworm] - bash <end-of-life>\n\t[bullseye] - bash 5.1-2+deb11u2\n"));
+});
+after(async () => {
+  places.eject();
+  await server.close();
+});
+
+beforeEach(() => {
+  project?.eject();
+  project = new TestProject();
+  repository(baseos, repodata(updateinfo(updates)));
+  repository(appstream, repodata(updateinfo([openssl, nginx]), "xz"));
+  project.write("imagefile.ts", `import { download, group, verify } from "imgtask";
+import { alma } from "imgtask/distros/alma";
+import { debian } from "imgtask/distros/debian";
+import { kali } from "imgtask/distros/kali";
+const trust = ${JSON.stringify({ keys: server.trust.keys, files: server.trust.files })};
+export const a = verify("alma", { media: download("alma", alma.installer({ release: "9", arch: "x86_64", edition: "minimal" })), trust });
+export const d = verify("debian", { media: download("debian", debian.installer({ release: "bookworm", arch: "x86_64", edition: "netinst" })), trust });
+export const k = verify("kali", { media: download("kali", kali.installer({ release: "rolling", arch: "x86_64", edition: "netinst" })), trust });
+export default group("all", [a, d, k]);
+`);
+});
+after(() => project.eject());
+
+const imgtask = (...argv: readonly string[]): Promise<Finished> => project.start(argv, { env: server.env }).finished;
+
+async function good(...argv: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await imgtask(...argv);
+  assert.equal(code, 0, stdout + stderr);
+  return stdout;
+}
+
+async function asked(...argv: readonly string[]): Promise<{ readonly code: number | null; readonly answers: readonly NoticeAnswer[] }> {
+  const { code, stdout, stderr } = await imgtask("outdated", "--json", ...argv);
+  const { notices } = JSON.parse(stdout || stderr) as { readonly notices: readonly { readonly answers: readonly NoticeAnswer[] }[] };
+  return { code, answers: notices.flatMap(({ answers }) => answers) };
+}
+const brief = (answer: NoticeAnswer | undefined): readonly string[] => (answer as NoticeReport).notices.map(({ id, packages }) => `${id}: ${packages.map(({ name, found, fixed }) => `${name} ${found ?? "?"} → ${fixed ?? "?"}`).join(", ")}`);
+
+test("notices of AlmaLinux are those of packages on the medium, signed, the gravest first", async () => {
+  await good("run", "verify:alma");
+  const text = await good("outdated", "verify:alma");
+  assert.match(text, /Security notices for verify:alma\n {2}2 of 4 packages: 1 critical, 1 important\n.*signed by Vendor/);
+  assert.match(text, /ALSA-2026:2222 {2}critical {2}2026-11-02 {2}nginx 1\.20\.1-14\.el9 → 1\.26\.3-2\.el9\n {6}https:\/\/errata\.almalinux\.org\/9\/ALSA-2026-2222\.html/);
+  const { code, answers } = await asked("verify:alma");
+  assert.equal(code, 0);
+  assert.deepEqual(answers.map((one) => "trust" in one && [one.trust, one.basis, one.signer]), [["signed", "packages", "Vendor <vendor@example.org>"]]);
+  assert.deepEqual(brief(answers[0]), ["ALSA-2026:2222: nginx 1.20.1-14.el9 → 1.26.3-2.el9", "ALSA-2026:1111: openssl 3.0.7-24.el9 → 3.0.9-1.el9_6, openssl-libs 3.0.7-24.el9 → 3.0.9-1.el9_6"]);
+  assert.deepEqual((answers[0] as NoticeReport).notices[1], {
+    id: "ALSA-2026:1111", severity: "important", title: "Important: openssl <security> update", date: "2026-10-20", cves: ["CVE-2025-9999", "CVE-2026-1001"],
+    packages: ["openssl", "openssl-libs"].map((name) => ({ name, fixed: "3.0.9-1.el9_6", found: "3.0.7-24.el9" })), link: "https://errata.almalinux.org/9/ALSA-2026-1111.html",
+  });
+});
+
+test("what is not built yet is judged by the day, and what can't be judged is said", async () => {
+  const first = await asked("verify:alma");
+  assert.deepEqual([first.code, first.answers.map((one) => "state" in one && one.state)], [0, ["unavailable"]]);
+  await good("update", "verify:alma");
+  const { answers } = await asked("verify:alma");
+  assert.equal((answers[0] as NoticeReport).basis, "date");
+  assert.match(await good("outdated", "verify:alma"), /none since \d{4}-\d\d-\d\d, by date alone/);
+});
+
+test("metadata that is not signed is shown as that; with a bad signature, or other bytes, it is refused", async () => {
+  await good("run", "verify:alma");
+  server.files.delete(`${appstream}/repodata/repomd.xml.asc`);
+  assert.match(await good("outdated", "verify:alma"), /nothing vouches for it: neither signed nor by TLS/);
+  repository(appstream, repodata(updateinfo([nginx])));
+  server.files.set(`${appstream}/repodata/repomd.xml.asc`, server.sign("another text", "detached", ["--armor"]));
+  const bad = await imgtask("outdated", "verify:alma");
+  assert.equal(bad.code, 3, bad.stdout);
+  assert.match(bad.stdout, /not known: IMG4005/);
+  assert.match(bad.stdout, /AlmaLinux-9\.6-x86_64-minimal\.iso {2}newest/, "what is known of media is shown all the same");
+  repository(appstream, repodata(updateinfo([nginx])));
+  const name = [...server.files.keys()].find((path) => path.startsWith(`${appstream}/repodata/`) && path.includes("updateinfo"))!;
+  server.files.set(name, Buffer.from(server.files.get(name)!.map((byte, index) => (index === 30 ? byte ^ 1 : byte))));
+  const { code, answers } = await asked("verify:alma");
+  assert.deepEqual([code, answers.map((one) => "state" in one && one.code)], [3, ["IMG4020"]]);
+});
+
+test("Debian: what the signed archive has newer, and the advisories, of which nothing but the connection vouches", async () => {
+  await good("run", "verify:debian");
+  const { code, answers } = await asked("verify:debian");
+  assert.equal(code, 0);
+  assert.deepEqual(answers.map((one) => "trust" in one && [one.trust, one.packages]), [["signed", 3], ["none", 3]]);
+  assert.deepEqual(brief(answers[0]), ["linux-update: linux-image-amd64 6.1.140-1 → 6.1.147-1", "openssl-update: libssl3 3.0.16-1~deb12u1 → 3.0.17-1~deb12u3"]);
+  assert.deepEqual(brief(answers[1]), ["DSA-6500-1: openssl 3.0.16-1~deb12u1 → 3.0.17-1~deb12u3", "DSA-6450-1: linux 6.1.140-1 → 6.1.147-1"]);
+  const dsa = server.files.get("notices/debian/DSA/list")!;
+  server.files.delete("notices/debian/DSA/list");
+  const text = await good("outdated", "verify:debian");
+  server.files.set("notices/debian/DSA/list", dsa);
+  assert.match(text, /2 of 3 packages: 2 not rated\n.*signed by Vendor/, "the archive is asked all the same");
+  assert.match(text, /not known: IMG5004: .*DSA\/list is not there/);
+});
+
+test("Kali publishes none, which is said; and a mirror that is gone hides nothing of others", async () => {
+  await good("run", "verify:kali", "verify:alma");
+  assert.match(await good("outdated", "verify:kali"), /Kali publishes no security notices of its own/);
+  const { code, stdout } = await project.start(["outdated", "verify:kali", "verify:alma"], { env: { ...server.env, IMGTASK_ALMA_IMAGE_MIRROR: "http://127.0.0.1:9/alma" } }).finished;
+  assert.equal(code, 75, stdout);
+  assert.match(stdout, /kali-rolling-netinst-amd64 .* newest/);
+  assert.match(stdout, /alma-9-minimal-x86_64 .*IMG5001: The mirror cannot be reached/);
+  assert.match(stdout, /not known: IMG5001/);
+  assert.match(stdout, /Kali publishes no/);
+});
