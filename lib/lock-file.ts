@@ -74,8 +74,10 @@ export class LockFile {
 
   /** Replaces some entries, and leaves the others. The file is whole at any moment. Only under the project's lock. */
   async write(changes: ReadonlyMap<string, LockEntry>): Promise<void> {
-    const { formatLock } = await import("./lock-schema.ts");
-    const text = formatLock(new Map([...(await this.entries()), ...changes]));
+    const { formatLock, parseLock } = await import("./lock-schema.ts");
+    // Nothing is waited for from here on: another target may write at the same time.
+    const before = readText(this.path);
+    const text = formatLock(new Map([...(before === undefined ? [] : parseLock(before, this.path)), ...changes]));
     const times = new Map([...this.#times(), ...[...changes.keys()].map((id) => [id, this.times(id) + 1] as const)]);
     mkdirSync(this.#state, { recursive: true, mode: 0o700 });
     writeWhole(this.counts, JSON.stringify(Object.fromEntries(times)));

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -62,6 +62,15 @@ test("errors say where, what was expected and what stands there", () => {
   }
   const half = text.slice(0, text.indexOf(`"size"`));
   assert.throws(() => parseLock(half, "x"), (error: { readonly location?: { readonly line: number } }) => error.location?.line === 7);
+});
+
+test("changes at the same time are all kept", async () => {
+  const place = join(directory, "together");
+  mkdirSync(place);
+  const lock = new LockFile(place, join(place, ".imgtask"));
+  await Promise.all(["a", "b", "c", "d"].map((id) => lock.write(new Map([[id, pin]]))));
+  assert.deepEqual([...(await lock.entries()).keys()], ["a", "b", "c", "d"]);
+  assert.deepEqual(["a", "b", "c", "d"].map((id) => lock.times(id)), [1, 1, 1, 1]);
 });
 
 test("a change leaves the other entries, and is counted", async () => {
