@@ -19,7 +19,7 @@ import { componentsOf, type IsLicence, type RpmPackage } from "./rpm.ts";
 type Context = Pick<RunContext, "exec" | "tmp">;
 
 /** Most bytes of a list as it stands on the medium, and unpacked; most lists, and packages of one. */
-const packedLimit = 64 * 1024 ** 2, plainLimit = 512 * 1024 ** 2, listLimit = 200, packageLimit = 200_000;
+const packedLimit = 64 * 1024 ** 2, plainLimit = 256 * 1024 ** 2, listLimit = 200, packageLimit = 200_000;
 
 /** Paths are handed to xorriso: only such as need no quoting are lists. */
 const debianList = /^\/dists\/[A-Za-z0-9._/+-]+\/Packages(?:\.gz|\.xz)?$/;
