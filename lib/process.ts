@@ -6,11 +6,13 @@
 import { type ChildProcess, spawn, type SpawnOptions } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Readable } from "node:stream";
-import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, statSync } from "node:fs";
+import { constants as numbers } from "node:os";
 import { delimiter, join, resolve as resolvePath } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ImgtaskError } from "./error.ts";
-import { guardGroup } from "./guard.ts";
+import { Group } from "./group.ts";
+import { guardGroup, isFound } from "./guard.ts";
+import { type Order, type Spawned, spawnerHere } from "./spawner.ts";
 import type { Argv, ExecOptions, ExecResult } from "./target.ts";
 
 /** Takes what a command prints, and cleans it on the way to the log. */
@@ -29,12 +31,11 @@ export interface Place {
   readonly signal: AbortSignal;
   /** Makes what stands between a stream of the command and the log. @default nothing: the command writes there itself */
   readonly sink?: (() => Sink) | undefined;
+  /** Whether commands are traced, and so are to have no parent but this process. @default false */
+  readonly watched?: boolean;
 }
 
-/** Milliseconds between SIGTERM and SIGKILL for a process group that is to end. */
-const grace = 5000;
-/** Milliseconds that what a finished command left running in its group has to end by itself. */
-const tail = 1000;
+const { signals } = numbers;
 const captureLimit = 64 * 1024 * 1024;
 
 /** Directories searched for executables: `PATH`, then the system directories that an ordinary user's `PATH` lacks. */
@@ -47,8 +48,10 @@ export function searchPath(env: Readonly<Record<string, string | undefined>> = p
 export function which(name: string, directories: readonly string[] = searchPath()): string | undefined {
   for (const file of name.includes("/") ? [name] : directories.map((directory) => join(directory, name))) {
     try {
+      // An error takes longer to make than a look.
+      if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) continue;
       accessSync(file, constants.X_OK);
-      if (statSync(file).isFile()) return file;
+      return file;
     } catch {
       // Try the next one.
     }
@@ -67,41 +70,8 @@ export function replay(argv: readonly string[], cwd: string, env: Readonly<Recor
   return [`cd ${quote(cwd)} &&`, ...added, ...argv.map(quote)].join(" ");
 }
 
-/** Sends a signal to a process group that this module made; tells whether anything is left of it. */
-function signalGroup(id: number, name: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(-id, name);
-    return true;
-  } catch (error) {
-    // EPERM: what is left runs as somebody else.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-/** Whether a process group has a process that is not merely waiting to be reaped. */
-function lives(id: number): boolean {
-  if (!signalGroup(id, 0)) return false;
-  // Orphans that ended stay until the first process of the system takes note; in containers some never do.
-  let names: readonly string[];
-  try {
-    names = readdirSync("/proc");
-  } catch {
-    return true;
-  }
-  return names.some((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
-      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-      return Number(group) === id && state !== "Z" && state !== "X";
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** A command in a process group of its own. */
-export interface Group {
+/** A command in a process group of its own, as Node started it. */
+export interface Started {
   readonly child: ChildProcess;
   /** Ends the group: first politely, then for good. */
   readonly end: () => void;
@@ -112,40 +82,68 @@ export interface Group {
 type StdioElement = "ignore" | "pipe" | number;
 
 /**
- * Holds a command back until its group is under guard: killed before that, imgtask closes the pipe without a word and
- * nothing begins. The shell is replaced by the command, which sees neither the pipe nor a variable of the shell's.
+ * Holds a command back until its group is under guard, where the guard would not find it otherwise: killed before that,
+ * imgtask closes the pipe without a word and nothing begins. The shell is replaced by the command, which sees neither the pipe nor a variable of the shell's.
  */
 const gate = 'IFS= read -r go <&3 || exit 125; unset go PWD OLDPWD; exec 3<&- "$@"';
 
 /** Starts a command in a process group of its own, which ends when `signal` aborts, and when this process dies. */
-export function startGroup(file: string, args: readonly string[], options: Omit<SpawnOptions, "stdio"> & { readonly stdio: readonly StdioElement[] }, signal: AbortSignal): Group {
-  const child = spawn("/bin/sh", ["-c", gate, "sh", file, ...args], { ...options, stdio: [...options.stdio.slice(0, 3), "pipe"], detached: true });
+export function startGroup(file: string, args: readonly string[], options: Omit<SpawnOptions, "stdio"> & { readonly stdio: readonly StdioElement[] }, signal: AbortSignal): Started {
+  const child = isFound(file, options.env)
+    ? spawn(file, args, { ...options, stdio: [...options.stdio], detached: true })
+    : spawn("/bin/sh", ["-c", gate, "sh", file, ...args], { ...options, stdio: [...options.stdio.slice(0, 3), "pipe"], detached: true });
   const { pid } = child;
   if (pid === undefined) return { child, end: () => {}, gone: Promise.resolve() };
   const release = guardGroup(pid);
-  const go = child.stdio[3] as Socket;
-  go.on("error", () => {}); // It was ended before it began.
-  go.end("\n", () => go.destroy());
-  let timer: NodeJS.Timeout | undefined;
-  let ending = false;
-  const end = (): void => {
-    ending = true;
-    signalGroup(pid, "SIGTERM");
-    timer ??= setTimeout(() => signalGroup(pid, "SIGKILL"), grace);
-  };
+  const go = child.stdio[3] as Socket | undefined;
+  go?.on("error", () => {}); // It was ended before it began.
+  go?.end("\n", () => go.destroy());
+  const group = new Group(pid);
+  const end = (): void => group.end();
   signal.addEventListener("abort", end, { once: true });
   const gone = new Promise<void>((resolve) => child.once("exit", () => resolve())).then(async () => {
-    const empty = async (wanted: () => boolean): Promise<void> => {
-      for (let waited = 0, step = 1; wanted() && waited < tail && lives(pid); waited += step, step = Math.min(50, step * 2)) await sleep(step);
-    };
-    await empty(() => !ending);
-    // Those that are killed take a moment to be gone.
-    if (signalGroup(pid, "SIGKILL")) await empty(() => true);
-    clearTimeout(timer);
+    await group.clear();
     signal.removeEventListener("abort", end);
     release();
   });
   return { child, end, gone };
+}
+
+/** A command on its way to its end. */
+interface Running extends Pick<Spawned, "end" | "exit" | "gone"> {
+  /** Its standard output when it was captured; to be asked for when it is gone. Throws what writing to the log threw. */
+  readonly finish?: () => { readonly text: string; readonly overflow: boolean };
+}
+
+/** Starts a command by Node itself, which can give it pipes. */
+function startHere({ file, args, cwd, env, stdout: outFd }: Order, options: ExecOptions, place: Place): Running {
+  const stdout = options.stdout ?? "log";
+  const piped = place.sink === undefined ? place.logFd : "pipe";
+  const { child, end, gone } = startGroup(file, args, { cwd, env, stdio: [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? piped), piped] }, place.signal);
+  const drained = place.sink === undefined ? () => {} : drain(stdout === "log" ? [child.stdout, child.stderr] : [child.stderr], place.sink);
+  const chunks: Buffer[] = [];
+  let size = 0, overflow = false;
+  const exit = new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    if (stdout === "capture") child.stdout?.on("data", (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= captureLimit) chunks.push(chunk);
+      else if (!overflow) {
+        overflow = true;
+        end();
+      }
+    });
+    if (options.input !== undefined && child.stdin !== null) {
+      child.stdin.on("error", () => {}); // The command may end without reading all of it.
+      child.stdin.end(options.input);
+    }
+    child.once("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 1 : signals[signal])));
+  });
+  const finish = (): { readonly text: string; readonly overflow: boolean } => {
+    drained();
+    return { text: Buffer.concat(chunks).toString("utf8"), overflow };
+  };
+  return { end, exit, gone, finish };
 }
 
 /**
@@ -179,44 +177,19 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   const stdout = options.stdout ?? "log";
   const outFd = typeof stdout === "object" ? openSync(stdout.file, "w", 0o644) : undefined;
   const started = Date.now();
-  let group: Group;
-  try {
-    const stdio: readonly StdioElement[] = [options.input === undefined ? "ignore" : "pipe", stdout === "capture" ? "pipe" : (outFd ?? (place.sink === undefined ? place.logFd : "pipe")), place.sink === undefined ? place.logFd : "pipe"];
-    group = startGroup(file, argv.slice(1), { cwd, env, stdio }, place.signal);
-  } catch (error) {
-    // Among others E2BIG, which is thrown at once.
-    if (outFd !== undefined) closeSync(outFd);
-    throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${(error as Error).message}`, { cause: error });
-  }
-  const { child } = group;
-  const drained = place.sink === undefined ? () => {} : drain(stdout === "log" ? [child.stdout, child.stderr] : [child.stderr], place.sink);
-  const chunks: Buffer[] = [];
-  let size = 0;
+  let running: Running | undefined;
   let timedOut = false;
-  let overflow = false;
   const timer = options.timeout === undefined ? undefined : setTimeout(() => {
     timedOut = true;
-    group.end();
+    running?.end();
   }, options.timeout);
   try {
-    const code = await new Promise<number>((resolve, reject) => {
-      child.once("error", reject);
-      if (stdout === "capture") child.stdout?.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size <= captureLimit) chunks.push(chunk);
-        else if (!overflow) {
-          overflow = true;
-          group.end();
-        }
-      });
-      if (options.input !== undefined && child.stdin !== null) {
-        child.stdin.on("error", () => {}); // The command may end without reading all of it.
-        child.stdin.end(options.input);
-      }
-      child.once("close", (exit, signal) => resolve(exit ?? 128 + (signal === "SIGKILL" ? 9 : signal === "SIGTERM" ? 15 : 1)));
-    });
-    await group.gone;
-    drained();
+    const order: Order = { file, args: argv.slice(1), cwd, env, stdout: outFd, stderr: place.logFd };
+    const plain = place.watched !== true && options.input === undefined && stdout !== "capture" && place.sink === undefined && isFound(file, env);
+    running = (plain ? spawnerHere() : undefined)?.start(order, place.signal) ?? startHere(order, options, place);
+    const code = await running.exit;
+    await running.gone;
+    const { text, overflow } = running.finish?.() ?? { text: "", overflow: false };
     if (place.signal.aborted) throw interrupted(argv[0]);
     const again = replay(argv, cwd, options.env);
     if (timedOut) {
@@ -234,7 +207,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
         hint: `Run it again by hand: ${again}`,
       });
     }
-    return { code, stdout: Buffer.concat(chunks).toString("utf8") };
+    return { code, stdout: text };
   } catch (error) {
     if (error instanceof ImgtaskError) throw error;
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": ${(error as Error).message}`, { cause: error });

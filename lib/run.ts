@@ -84,7 +84,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const watch = options.audit?.auditor.watch(resolution.env);
-    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? resolution.env, hush, pin: pinning.access });
+    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? resolution.env, hush, pin: pinning.access, watched: watch !== undefined });
     const code = options.audit?.codeOf(declaration);
     options.part?.("recipe");
     watch?.begin();
@@ -281,7 +281,7 @@ export function secretContext({ state, signal }: Pick<RunOptions, "state" | "sig
 }
 
 /** What a recipe is given when it runs in a private directory. */
-export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined; readonly pin: Pinning["access"] }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
+export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined; readonly pin: Pinning["access"]; readonly watched?: boolean }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
   const { registered, state, signal } = options;
   const { declaration } = registered;
   const tmp = join(directory, "tmp");
@@ -300,7 +300,7 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
   const log = (line: string): void => {
     writeSync(logFd, `${hush === undefined ? line : hush.text(line)}\n`);
   };
-  const place = { cwd: tmp, env, logFd, signal, sink: hush?.sink };
+  const place = { cwd: tmp, env, logFd, signal, sink: hush?.sink, watched: seen.watched ?? false };
   const context = {
     target: declaration.name,
     inputs: resolveInputs(registered, paths),

@@ -16,7 +16,7 @@ const layers: readonly (readonly string[])[] = [
   ["checksums", "content"],
   ["lineage", "publication"],
   ["resources", "retry"],
-  ["caller", "lift", "source", "secret", "context", "target", "machine", "media", "guard", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
+  ["caller", "lift", "source", "secret", "context", "target", "machine", "media", "group", "guard", "spawner", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
   ["event", "plugin", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-cache", "process", "host"],
   ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit", "secret-value", "hush"],
   ["code", "trust", "collect", "priority"],
