@@ -4,7 +4,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Options, use, type Use } from "./measure.ts";
 import { imagefile, type Peers, type Runner, type Task } from "./peers.ts";
@@ -88,9 +88,13 @@ export class Project {
     writeFileSync(join(this.directory, "src", String(target)), bytes(1_000_000 + round));
   }
 
-  /** Takes away all that runs have left. */
+  /**
+   * Takes away all that runs have left. It is put aside: ext4 passes over inodes that were freed within the last seconds,
+   * one by one, so that what is measured would pay for the removal by each file that it makes.
+   */
   forget(): void {
-    for (const name of readdirSync(this.directory)) if (name === "out" || !this.#pristine.has(name)) rmSync(join(this.directory, name), { recursive: true, force: true });
+    const aside = mkdtempSync(`${this.directory}.forgotten-`);
+    for (const name of readdirSync(this.directory)) if (name === "out" || !this.#pristine.has(name)) renameSync(join(this.directory, name), join(aside, name));
     mkdirSync(join(this.directory, "out"));
   }
 
