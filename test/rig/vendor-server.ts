@@ -235,7 +235,7 @@ export async function vendorServer(images: readonly VendorImage[]): Promise<Vend
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const env: Record<string, string> = { IMGTASK_RHEL_PORTAL: `${url}/portal`, IMGTASK_DEBIAN_SECURITY_MIRROR: `${url}/debian-security` };
+  const env: Record<string, string> = { IMGTASK_RHEL_PORTAL: `${url}/portal` };
   for (const vendor of ["DEBIAN", "UBUNTU", "RHEL"]) env[`IMGTASK_${vendor}_NOTICES`] = `${url}/notices/${vendor.toLowerCase()}`;
   for (const vendor of ["ubuntu", "kali", "debian", "rocky", "alma", "centos-stream", "fedora"]) {
     const prefix = `IMGTASK_${vendor.toUpperCase().replace("-", "_")}`;
