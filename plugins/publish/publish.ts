@@ -21,6 +21,7 @@ import type { InventorySummary } from "../sbom/inventory.ts";
 import type { Sbom } from "../sbom/sbom.ts";
 import { digests } from "./digest.ts";
 import { type Document, documentsOf, type Subject } from "./documents.ts";
+import { repositoryReads } from "./git.ts";
 import { artifactOf, checkArtifactName, checkPublishedName, publishedName } from "./names.ts";
 import { openKey, type Signer } from "./sign.ts";
 import { checkTested, type Proof } from "./tested.ts";
@@ -111,8 +112,7 @@ export function publish<const Name extends string, const A extends readonly Inpu
     env: to.env,
     ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
     tools: [...to.tools, ...(to.tools.some((one) => one.name === "git") ? [] : [git])],
-    // The commit is told in documents; a new one that changes no artifact is no reason to publish again.
-    untracked: { reads: [".git", ".gitignore", ...(to.untracked?.reads ?? [])], ...(to.untracked?.writes === undefined ? {} : { writes: to.untracked.writes }) },
+    untracked: { reads: [...repositoryReads, ...(to.untracked?.reads ?? [])], ...(to.untracked?.writes === undefined ? {} : { writes: to.untracked.writes }) },
     outputs: { out: output("file", "publish receipt") },
     // Lists of a place are read, carried on and written: not by two at once.
     resources: { network: true, memory: sign?.memory ?? 0, locks: [`place ${to.name} ${JSON.stringify(to.params)}`] },

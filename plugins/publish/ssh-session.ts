@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { PublishContext, Secret, Source } from "../../lib/mod.ts";
+import { type Answer, type AnswerOptions, answerTo } from "./answer.ts";
 import { badOption, credentialsRefused, missingThere, placeFull, said, strangerAt, unexpectedAnswer, unreachable, writingDenied } from "./failure.ts";
 
 /** Where a host is, how it is known, and as whom to go there. */
@@ -57,25 +58,13 @@ export function hostFiles({ knownHosts, identity }: SshHost): readonly string[] 
 
 /** The key is read from the environment, which only this user can see; it is in no file and no command line. */
 const withAgent = 'printf "%s\\n" "$IMGTASK_SSH_KEY" | ssh-add -q - >&2 || exit 81; unset IMGTASK_SSH_KEY; "$@"; code=$?; kill "$SSH_AGENT_PID"; exit $code';
-const withErrorsIn = 'exec 2>"$1"; shift; exec "$@"';
-/** All of them: what a code means is told with what was said. */
-const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
-
-/** What a command on the other host left behind. */
-export interface Answer {
-  readonly code: number;
-  readonly stdout: string;
-  /** What was written to standard error on both hosts. */
-  readonly stderr: string;
-}
-
 /** A way to a host, for one publication. */
 export interface SshSession {
   readonly place: string;
-  /** Environment with which git finds the way too. */
+  /** What reaches the host "place": for rsync. */
   readonly command: string;
   /** Runs a command of this host that reaches the other one by `command`. */
-  local(argv: readonly [string, ...string[]], options?: { readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly cwd?: string }): Promise<Answer>;
+  local(argv: readonly string[], options?: AnswerOptions): Promise<Answer>;
   /** Runs a POSIX shell script there, without single quotes: constant text, which is told what to do by its standard input. */
   script(text: string, input: string): Promise<Answer>;
   /** Tells what failed. */
@@ -84,7 +73,8 @@ export interface SshSession {
 }
 
 /** Makes ready; goes nowhere yet. */
-export function openSession(host: SshHost, { exec, log, tmp, project, secrets }: PublishContext, secretName: string): SshSession {
+export function openSession(host: SshHost, context: PublishContext, secretName: string): SshSession {
+  const { tmp, project, secrets } = context;
   const id = randomBytes(6).toString("hex");
   const config = join(tmp, `ssh-${id}.config`), known = join(tmp, `ssh-${id}.known`), errors = join(tmp, `ssh-${id}.errors`);
   const key = typeof host.identity === "string" ? undefined : secrets[secretName]!;
@@ -113,23 +103,12 @@ export function openSession(host: SshHost, { exec, log, tmp, project, secrets }:
     "",
   ].join("\n"), { mode: 0o600 });
   const local: SshSession["local"] = async (argv, options = {}) => {
-    const bare = ["sh", "-c", withErrorsIn, "sh", errors, ...argv];
     // A name without a directory: that of a socket may have a hundred characters. Commands run in the scratch directory.
     const socket = `agent-${randomBytes(4).toString("hex")}`;
-    const full = key === undefined ? bare : ["ssh-agent", "-a", socket, "sh", "-c", withAgent, "sh", ...bare];
-    const env = { ...options.env, ...(key === undefined ? {} : { IMGTASK_SSH_KEY: key }), LC_ALL: "C" };
-    writeFileSync(errors, "");
-    const { code, stdout } = await exec(full as [string, ...string[]], {
-      stdout: "capture",
-      ok: anyCode,
-      env,
-      ...(key === undefined && options.cwd !== undefined ? { cwd: options.cwd } : {}),
-      ...(options.input === undefined ? {} : { input: options.input }),
-    });
+    const answer = await answerTo(context, argv, errors, { ...options, env: { ...options.env, ...(key === undefined ? {} : { IMGTASK_SSH_KEY: key }) } }, (inner) =>
+      key === undefined ? inner : ["ssh-agent", "-a", socket, "sh", "-c", withAgent, "sh", ...inner]);
     rmSync(join(tmp, socket), { force: true });
-    const stderr = readFileSync(errors, "utf8");
-    if (stderr !== "") log(stderr.trimEnd());
-    return { code, stdout, stderr };
+    return answer;
   };
   return {
     place,

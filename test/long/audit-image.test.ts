@@ -1,6 +1,6 @@
 /**
  * `run --audit` of a whole image with the real tools: key pair, root file system, disk, and a boot that proves it
- * use nothing that they do not declare. (`publish` is left out: git looks for a repository in every directory above.)
+ * use nothing that they do not declare. (`publish` is audited in test/e2e/publish.test.ts and test/long/publish-real.test.ts.)
  * @module
  */
 import assert from "node:assert/strict";

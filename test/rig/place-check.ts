@@ -20,7 +20,7 @@ const onceSurely = 5 * 1024 * 1024;
 type Files = Record<string, Buffer>;
 
 /** Secrets in command lines of processes, for as long as it is not told to stop. */
-function watchProcesses(canaries: readonly string[]): () => readonly string[] {
+export function watchProcesses(canaries: readonly string[]): () => readonly string[] {
   const seen = new Set<string>();
   const look = (): void => {
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
@@ -32,7 +32,7 @@ function watchProcesses(canaries: readonly string[]): () => readonly string[] {
       }
     }
   };
-  const timer = setInterval(look, 20).unref();
+  const timer = setInterval(look, 10).unref();
   return () => {
     clearInterval(timer);
     return [...seen];

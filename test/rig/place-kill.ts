@@ -13,8 +13,8 @@ const target = "publish:it";
 
 type Files = Record<string, Buffer>;
 
-/** An imagefile that publishes one ISO by the publisher of an order. */
-function imagefileFor({ order }: Place): string {
+/** An imagefile whose target `publish:it` publishes one ISO, the file `bytes`, by the publisher of an order. */
+export function imagefileFor({ order }: Pick<Place, "order">): string {
   const options = (Array.isArray(order.options) ? order.options : [order.options]) as readonly unknown[];
   const module = /\/plugins\/(publish\/[a-z0-9-]+)\.ts$/.exec(order.module)![1]!;
   return `import { output, publish, source, target } from "imgtask";

@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { lfsMissing, startLfs } from "./lfs-server.ts";
 import type { Order } from "./publish-child.ts";
 import { sshdMissing, startSshd } from "./sshd.ts";
 import { startGithub } from "./github-server.ts";
@@ -173,5 +174,35 @@ export const githubPlace: PlaceKind = {
   },
 };
 
+export const lfsPlace: PlaceKind = {
+  name: "lfs",
+  missing: lfsMissing,
+  async start() {
+    const scratch = scratchFor("lfs");
+    mkdirSync(join(scratch, "server"));
+    const server = await startLfs(join(scratch, "server"));
+    const options = { repository: server.url, branch: "images", token: handle("TOKEN") };
+    const coded = (token: string): string => Buffer.from(`x-access-token:${token}`).toString("base64");
+    return {
+      order: { module: moduleOf("lfs"), factory: "lfs", options, secrets: { lfsToken: server.token }, env: {} },
+      environment: { TOKEN: server.token },
+      flat: false, canaries: [server.token, coded(server.token)], chatter: 20_000,
+      async read() {
+        if (!server.clone("images", join(scratch, "copy"))) return {};
+        const { ".gitattributes": _, ...files } = filesBelow(join(scratch, "copy"));
+        return files;
+      },
+      received: () => server.relay.received(),
+      empty: async () => server.empty(),
+      wrong: { order: { secrets: { lfsToken: "lfs-wrong-0123456789" } }, code: "IMG3521" },
+      denied: { order: { secrets: { lfsToken: server.readingToken } }, code: "IMG3523" },
+      async stop() {
+        await server.stop();
+        removing(scratch);
+      },
+    };
+  },
+};
+
 /** All of them. */
-export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, sshPlace, s3Place];
+export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, sshPlace, s3Place];

@@ -16,7 +16,7 @@ test("commit, directory and what is dirty; what imgtask writes is not", async (t
   const base = scratch(t), project = join(base, "images");
   const logFd = openSync(join(base, "log"), "a");
   t.after(() => closeSync(logFd));
-  const ask = () => commitOf({ project, exec: (argv: Argv, options?: ExecOptions) => run(argv, { cwd: base, env: { PATH: process.env["PATH"], HOME: base }, logFd, signal: new AbortController().signal }, options) });
+  const ask = () => commitOf({ project, tmp: base, exec: (argv: Argv, options?: ExecOptions) => run(argv, { cwd: base, env: { PATH: process.env["PATH"], HOME: base }, logFd, signal: new AbortController().signal }, options) });
   const git = (...words: readonly string[]): string => execFileSync("git", ["-c", "user.name=T", "-c", "user.email=t@example.org", ...words], { cwd: base, encoding: "utf8" }).trim();
   mkdirSync(project);
   writeFileSync(join(project, "imagefile.ts"), "1");
