@@ -4,6 +4,8 @@
  * @module
  */
 import { statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { type PublishContext, type Publisher, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere } from "./failure.ts";
@@ -40,7 +42,11 @@ export interface S3Options extends Pick<LayoutOptions, "build"> {
 }
 
 const smallestPart = 5 * 1024 * 1024;
-const proxies = ["http_proxy", "https_proxy", "no_proxy"] as const;
+const environment = [
+  "http_proxy", "https_proxy", "no_proxy",
+  // The SDK asks whether it runs within Lambda.
+  "AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA",
+] as const;
 
 function check(options: S3Options): void {
   const { bucket, prefix = "", endpoint, partSize, credentials, region } = options;
@@ -100,7 +106,9 @@ export function s3(options: S3Options): Publisher {
     name: "s3",
     params: { bucket, prefix, region, immutable, ...(endpoint === undefined ? {} : { endpoint }), ...(build === undefined ? {} : { build }) },
     tools: [],
-    env: proxies,
+    env: environment,
+    // The SDK's own settings; without "chain", no keys are taken from there.
+    untracked: { reads: [join(homedir(), ".aws")] },
     ...(credentials === "chain"
       ? {}
       : { secrets: { s3AccessKeyId: credentials.accessKeyId, s3SecretAccessKey: credentials.secretAccessKey, ...(credentials.sessionToken === undefined ? {} : { s3SessionToken: credentials.sessionToken }) } }),

@@ -51,9 +51,9 @@ export function hostParams({ host, user, port = 22, knownHosts, identity }: SshH
   };
 }
 
-/** Files of this host that are read to get there. */
+/** Files of this host that are read to get there: by imgtask, and by the library with which rsync reads its command line. */
 export function hostFiles({ knownHosts, identity }: SshHost): readonly string[] {
-  return [...(typeof knownHosts === "string" ? [] : [knownHosts.path]), ...(typeof identity === "string" ? [identity] : [])];
+  return ["/etc/machine-id", "/etc/popt", "/etc/popt.d", ...(typeof knownHosts === "string" ? [] : [knownHosts.path]), ...(typeof identity === "string" ? [identity] : [])];
 }
 
 /** The key is read from the environment, which only this user can see; it is in no file and no command line. */
@@ -105,7 +105,8 @@ export function openSession(host: SshHost, context: PublishContext, secretName: 
   const local: SshSession["local"] = async (argv, options = {}) => {
     // A name without a directory: that of a socket may have a hundred characters. Commands run in the scratch directory.
     const socket = `agent-${randomBytes(4).toString("hex")}`;
-    const answer = await answerTo(context, argv, errors, { ...options, env: { ...options.env, ...(key === undefined ? {} : { IMGTASK_SSH_KEY: key }) } }, (inner) =>
+    // With a home of its own: rsync would take options from the user's.
+    const answer = await answerTo(context, argv, errors, { ...options, env: { ...options.env, HOME: tmp, ...(key === undefined ? {} : { IMGTASK_SSH_KEY: key }) } }, (inner) =>
       key === undefined ? inner : ["ssh-agent", "-a", socket, "sh", "-c", withAgent, "sh", ...inner]);
     rmSync(join(tmp, socket), { force: true });
     return answer;

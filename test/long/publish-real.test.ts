@@ -32,7 +32,7 @@ for (const kind of placeKinds.filter(({ name }) => (process.env["IMGTASK_TEST_PL
       };
       // Wrong values first: what a failure prints.
       if (place.wrong !== undefined) {
-        const wrong = Object.fromEntries(Object.entries(place.environment ?? {}).map(([name, value]) => [name, value === place.order.secrets["s3AccessKeyId"] ? value : `${value.slice(0, -3)}xyz\n`]));
+        const wrong = Object.fromEntries(Object.entries(place.environment ?? {}).map(([name, value]) => [name, value === place.order.secrets["s3AccessKeyId"] ? value : `${value.trimEnd().slice(0, -3)}xyz${/\n$/.exec(value)?.[0] ?? ""}`]));
         assert.equal((await run(["run", "publish:it"], wrong)).code, 1);
       }
       const first = await run(["run", "--verbose", "publish:it"]);
