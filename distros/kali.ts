@@ -1,9 +1,9 @@
 /**
- * Kali Linux: its one release, signing keys, and installers.
- * Knows nothing of how any of it is fetched, checked or built. Root file systems are not built of it yet.
+ * Kali Linux: its one release, archive, signing keys, what a bootable system needs, and installers.
+ * Knows nothing of how any of it is fetched, checked or built.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type Keyring, type PackageSet, packageSet } from "../lib/mod.ts";
+import { type AptArchive, type AptDistro, defineDistro, type ImageMedia, type Keyring, type Machine, type PackageSet, packageSet } from "../lib/mod.ts";
 import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Kali is released continuously; its images come out four times a year. */
@@ -30,6 +30,13 @@ export type KaliInstaller = (options: {
 const architectures: Readonly<Record<KaliArch, string>> = { x86_64: "amd64", aarch64: "arm64" };
 const names: Readonly<Record<KaliEdition, string>> = { installer: "installer", netinst: "installer-netinst" };
 
+const archive: AptArchive = {
+  mirrorEnv: "IMGTASK_KALI_MIRROR",
+  defaultMirror: "http://http.kali.org/kali",
+  origin: "Kali",
+  label: "Kali",
+};
+
 // Fingerprints: kali.org/docs/introduction/download-images-securely and kali.org/blog/new-kali-archive-signing-key. The
 // old key was lost, not stolen: what it signed until then is good.
 const keys: Keyring = {
@@ -44,7 +51,7 @@ const keys: Keyring = {
 /**
  * Kali Linux.
  *
- * `IMGTASK_KALI_IMAGE_MIRROR` names a mirror of `cdimage.kali.org`, `IMGTASK_KALI_KEYRING` a file with the signing keys, as
+ * `IMGTASK_KALI_MIRROR` names a mirror of the archive, `IMGTASK_KALI_IMAGE_MIRROR` names a mirror of `cdimage.kali.org`, `IMGTASK_KALI_KEYRING` a file with the signing keys, as
  * `/usr/share/keyrings/kali-archive-keyring.gpg` is one.
  *
  * @example
@@ -53,13 +60,18 @@ const keys: Keyring = {
  * const trusted = verify("kali", { media, trust: kali.keys });
  * ```
  */
-export const kali: Distro<"kali", KaliRelease, KaliArch, KaliInstaller> & { readonly packages: { /** For `packages` of a machine: the large set of tools. */ readonly large: PackageSet } } = defineDistro({
+export const kali: AptDistro<"kali", KaliRelease, KaliArch, KaliInstaller> & { readonly packages: { /** For `packages` of a machine: the large set of tools. */ readonly large: PackageSet } } = defineDistro({
   name: "kali",
   title: "Kali Linux",
-  releases: { rolling: { version: "rolling" } },
+  releases: { rolling: { version: "rolling", suites: [{ suite: "kali-rolling", components: ["main", "contrib", "non-free", "non-free-firmware"] }] } },
   architectures,
+  archive,
   editions: ["installer", "netinst"],
   keys,
+  bootPackages(arch: KaliArch, machine: Machine): readonly string[] {
+    const network = machine.network !== "none" ? ["systemd-resolved"] : [];
+    return [`linux-image-cloud-${architectures[arch]}`, "initramfs-tools", "systemd-sysv", "udev", ...network];
+  },
   packages: { large: packageSet("kali large", { apt: ["kali-linux-large", "metasploit-framework"] }) },
   notices: () => ({ format: "none", why: "Kali publishes no security notices of its own: it rolls on with Debian testing" }),
   installer({ release, arch, edition = "installer", version, sha256 }) {

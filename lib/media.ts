@@ -20,6 +20,8 @@ export interface AptArchive {
   readonly mirrorEnv: string;
   /** Used when neither the variable nor the host's own apt configuration names a mirror. */
   readonly defaultMirror: string;
+  /** Default mirrors of architectures that are in another place: canonical architecture → mirror. @default none are */
+  readonly otherMirrors?: Readonly<Record<string, string>>;
   /** Value of `Origin:` by which this archive is recognised in the host's apt configuration. */
   readonly origin: string;
   /** Value of `Label:` beside it, where one origin has several archives. @default any */

@@ -48,7 +48,7 @@ export interface Release {
 
 /** A release that is an archive of packages in Debian's format. */
 export interface AptRelease extends Release {
-  /** Suites of the archive: the release itself, then updates and security. */
+  /** Suites of the archive: the release itself by its name in the archive, then updates and security. */
   readonly suites: readonly {
     readonly suite: string;
     readonly components: readonly string[];
@@ -89,7 +89,7 @@ export interface AptDistro<Name extends string = string, R extends string = stri
   readonly releases: Readonly<Record<R, AptRelease>>;
   readonly archive: AptArchive;
   /** Packages that a bootable system needs beside the base: kernel, init, what the machine's network needs. */
-  bootPackages(arch: A, machine: Machine): readonly string[];
+  bootPackages(arch: A, machine: Machine, release: R): readonly string[];
 }
 
 /** Refuses a key that an object lacks; for callers that the type checker did not stop. */
@@ -132,9 +132,9 @@ export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
     ...distro,
     ...("bootPackages" in distro
       ? {
-          bootPackages(arch: string, machine: Machine): readonly string[] {
+          bootPackages(arch: string, machine: Machine, release: string): readonly string[] {
             checkArch(arch);
-            return distro.bootPackages(arch, machine);
+            return distro.bootPackages(arch, machine, release);
           },
         }
       : {}),

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { ExitCode, ImgtaskError, output, type OutputSpec, type Requirement, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
 import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
 import { identifyVhd, identifyVhdx, identifyVmdk } from "./identity.ts";
-import { ovf } from "./ovf.ts";
+import { ovf, type VirtualMachine } from "./ovf.ts";
 import { inspect, qemuImg } from "./inspect.ts";
 
 /** What `convert()` makes, and what can be said of it. */
@@ -41,6 +41,12 @@ export type ConvertOptions =
       readonly memory?: number;
       /** Firmware that the machine is given. @default "bios" */
       readonly firmware?: "bios" | "efi";
+      /**
+       * Disk and network of the machine. `vmware`: PVSCSI and VMXNET3, for which kernels for clouds have drivers.
+       * `generic`: LSI Logic and E1000, which VirtualBox has as well; the image needs a full kernel for these, in Debian the
+       * package `linux-image-amd64`. @default "vmware"
+       */
+      readonly devices?: "vmware" | "generic";
     };
 
 /** What a format's file is, for the type checker: what tools take for a disk as it is, is a disk. */
@@ -76,7 +82,7 @@ export function convert<const Name extends string, const O extends ConvertOption
   const from: O["from"] = options.from;
   const given = givenImage(from);
   const flat = options.format === "vmdk" && options.subformat === "monolithicFlat";
-  const machine = options.format === "ova" ? { cpus: options.cpus ?? 2, memory: options.memory ?? 2048, firmware: options.firmware ?? "bios" } : undefined;
+  const machine = options.format === "ova" ? { cpus: options.cpus ?? 2, memory: options.memory ?? 2048, firmware: options.firmware ?? "bios", devices: options.devices ?? "vmware" } : undefined;
   if (machine !== undefined) checkOva(machine.cpus, machine.memory);
   const type = options.format === "qcow2" || options.format === "raw" ? "disk" : flat ? "vmdk directory" : options.format;
   const made = target(`convert:${name}`, {
@@ -135,7 +141,7 @@ export function convert<const Name extends string, const O extends ConvertOption
 async function ova(
   { target: seed, outputs, tmp, epoch, exec }: Pick<RunContext, "target" | "tmp" | "epoch" | "exec"> & { readonly outputs: { readonly out: string } },
   name: string,
-  machine: { readonly cpus: number; readonly memory: number; readonly firmware: "bios" | "efi" },
+  machine: Omit<VirtualMachine, "name" | "disk">,
   capacity: number,
   makeDisk: (file: string) => Promise<void>,
 ): Promise<void> {

@@ -28,6 +28,8 @@ export interface VirtualMachine {
   /** MiB. */
   readonly memory: number;
   readonly firmware: "bios" | "efi";
+  /** Disk and network: PVSCSI and VMXNET3, or LSI Logic and E1000. */
+  readonly devices: "vmware" | "generic";
   readonly disk: {
     readonly file: string;
     /** Bytes of the file, and of the disk that the machine sees. */
@@ -47,16 +49,16 @@ function item(parts: Readonly<Record<string, string>>): Element {
 
 /** The text of the descriptor. */
 export function ovf(machine: VirtualMachine): string {
-  const { name, cpus, memory, firmware, disk } = machine;
+  const { name, cpus, memory, firmware, devices, disk } = machine;
   const hardware: readonly Element[] = [
     { name: "Info", children: "Virtual hardware" },
     { name: "System", children: [{ name: "vssd:ElementName", children: "Virtual Hardware Family" }, { name: "vssd:InstanceID", children: "0" }, { name: "vssd:VirtualSystemIdentifier", children: name }, { name: "vssd:VirtualSystemType", children: "vmx-13" }] },
     // DMTF's types of resources: 3 processor, 4 memory, 6 parallel SCSI, 10 Ethernet, 17 disk.
     item({ AllocationUnits: "hertz * 10^6", Description: "Number of virtual CPUs", ElementName: `${cpus} virtual CPUs`, InstanceID: "1", ResourceType: "3", VirtualQuantity: String(cpus) }),
     item({ AllocationUnits: "byte * 2^20", Description: "Memory", ElementName: `${memory} MiB of memory`, InstanceID: "2", ResourceType: "4", VirtualQuantity: String(memory) }),
-    item({ Address: "0", ElementName: "SCSI controller", InstanceID: "3", ResourceSubType: "lsilogic", ResourceType: "6" }),
+    item({ Address: "0", ElementName: "SCSI controller", InstanceID: "3", ResourceSubType: devices === "vmware" ? "VirtualSCSI" : "lsilogic", ResourceType: "6" }),
     item({ AddressOnParent: "0", ElementName: "Disk", HostResource: "ovf:/disk/disk1", InstanceID: "4", Parent: "3", ResourceType: "17" }),
-    item({ AutomaticAllocation: "true", Connection: "network", ElementName: "Network card", InstanceID: "5", ResourceSubType: "E1000", ResourceType: "10" }),
+    item({ AutomaticAllocation: "true", Connection: "network", ElementName: "Network card", InstanceID: "5", ResourceSubType: devices === "vmware" ? "VmxNet3" : "E1000", ResourceType: "10" }),
     ...(firmware === "efi" ? [{ name: "vmw:Config", attributes: { "ovf:required": "false", "vmw:key": "firmware", "vmw:value": "efi" } }] : []),
   ];
   const envelope: Element = {

@@ -71,7 +71,7 @@ function addressOf(value: string, variable: string): string {
   return isAbsolute(value) ? pathToFileURL(value).href : checkMirror(value, variable);
 }
 
-/** Brings the keys from where they are published. Any bytes will do: `verify` takes the pinned keys out of them. */
+/** Brings the keys from where they are published. Any bytes will do: who uses them takes the pinned keys out of them. */
 export async function fetchKeys(keys: Keyring, file: string, context: ListContext): Promise<void> {
   const named = keys.env === undefined ? undefined : context.env[keys.env];
   const url = named !== undefined && named !== "" ? addressOf(named, keys.env!) : keys.files === undefined ? keys.url : undefined;

@@ -56,6 +56,7 @@ export const hostMirrors: Required<Pick<Untracked, "reads">> = {
  * The target must declare `archive.mirrorEnv` in its `env`. Sources of apt are matched by the `Origin:` and
  * `Label:` of the lists that `apt-get update` left on the host.
  *
+ * @param arch canonical; some architectures have mirrors of their own.
  * @throws {ImgtaskError} IMG2105 when the environment variable is no usable URL.
  *
  * @example
@@ -63,9 +64,12 @@ export const hostMirrors: Required<Pick<Untracked, "reads">> = {
  * const mirror = await findMirror(distro.archive, context); // "http://mirror.example.org/debian"
  * ```
  */
-export async function findMirror(archive: AptArchive, context: Pick<RunContext, "env" | "exec" | "log">): Promise<string> {
+export async function findMirror(archive: AptArchive, context: Pick<RunContext, "env" | "exec" | "log">, arch?: string): Promise<string> {
   const named = context.env[archive.mirrorEnv];
   if (named !== undefined && named !== "") return checkMirror(named, archive.mirrorEnv);
+  // What is in another place for this architecture is not on the host's mirror.
+  const other = arch === undefined ? undefined : archive.otherMirrors?.[arch];
+  if (other !== undefined) return other;
   return (await hostMirror(archive, context)) ?? archive.defaultMirror;
 }
 

@@ -4,14 +4,15 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AptDistro, ExitCode, ImgtaskError, type Machine, type NoticeContext, output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
+import { type AptDistro, ExitCode, ImgtaskError, type Keyring, type Machine, type NoticeContext, output, type OutputSpec, type PinContext, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
+import { fetchKeys } from "../download/image.ts";
 import { findMirror, hostMirrors } from "../download/mirror.ts";
 import { imagePackages } from "../machine/image.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
-import { keyringFor } from "../verify/keyring.ts";
+import { keyringFor, keysFor, selectKeys } from "../verify/keyring.ts";
 import { rootfsScript } from "./build.ts";
 
 const mmdebstrap = tool("mmdebstrap", { min: "1.3", packages: { apt: "mmdebstrap" } });
@@ -47,6 +48,20 @@ function unknown(what: string, asked: string, title: string, known: readonly str
   });
 }
 
+/** The pinned keys out of a file that somebody else keeps. */
+async function broughtKeys(keys: Keyring, pinned: readonly string[], context: PinContext): Promise<Buffer> {
+  const file = join(context.tmp, "published-keys");
+  await fetchKeys(keys, file, context);
+  const { bytes, found } = selectKeys(existsSync(file) ? readFileSync(file) : Buffer.alloc(0), pinned);
+  if (found.length > 0) return bytes;
+  throw new ImgtaskError("IMG4040", "None of the pinned keys is at hand, so that no list of packages can be checked", {
+    expected: pinned.join(", "),
+    found: "a file of other keys",
+    hint: `Name a file that holds one of them${keys.env === undefined ? "" : ` in ${keys.env}`}${keys.url === undefined ? "" : `; they are published at ${keys.url}`}`,
+    exitCode: ExitCode.refused,
+  });
+}
+
 /**
  * Declares a root file system: base system, what it needs to boot, and the machine's packages, installed by
  * mmdebstrap from the distribution's signed archive. Runs as an ordinary user too. Outputs: `out`, a tar, and
@@ -55,7 +70,8 @@ function unknown(what: string, asked: string, title: string, known: readonly str
  * It is rebuilt when the release, the architecture or the list of packages changes, and not when anything else of
  * the machine does.
  *
- * @throws {ImgtaskError} IMG2111 for a release or architecture that the distribution lacks.
+ * @throws {ImgtaskError} IMG2111 for a release or architecture that the distribution lacks. When run, IMG4040 where no
+ * pinned key is at hand, IMG3210 when mmdebstrap fails.
  *
  * @example
  * ```ts
@@ -74,7 +90,10 @@ export function rootfs<const Name extends string, N extends string, R extends st
   if (architecture === undefined) throw unknown("architecture", options.arch, distro.title, Object.keys(distro.architectures));
   const arch = archOf(options.arch);
   const suites = release.suites.map(({ suite, components, archive }) => ({ suite, components, archive: archive ?? distro.archive }));
-  const keyring = keyringFor(distro.keys, "archive");
+  const pinned = keysFor(distro.keys, "archive").map(({ fingerprint }) => fingerprint);
+  // Keys that imgtask does not carry are brought when it runs; their fingerprints say all of them.
+  const carried = distro.keys.files === undefined ? undefined : keyringFor(distro.keys, "archive");
+  const boot = distro.bootPackages(options.arch, machine, options.release);
   const notices = distro.notices?.({ release: options.release, arch: options.arch });
   const made = target(`rootfs:${name}`, {
     description: `${distro.title} ${options.release} for ${arch.name}`,
@@ -82,12 +101,12 @@ export function rootfs<const Name extends string, N extends string, R extends st
     params: {
       distro: distro.name,
       release: options.release,
-      suites: suites.map(({ suite, components, archive }) => ({ suite, components, mirror: archive.defaultMirror })),
+      suites: suites.map(({ suite, components, archive }) => ({ suite, components, mirror: archive.otherMirrors?.[arch.name] ?? archive.defaultMirror })),
       architecture,
-      packages: [...new Set([...imagePackages(machine), ...distro.bootPackages(options.arch, machine)])].sort(),
-      keyring: createHash("sha256").update(keyring).digest("hex"),
+      packages: [...new Set([...imagePackages(machine), ...boot])].sort(),
+      keyring: carried === undefined ? pinned : createHash("sha256").update(carried).digest("hex"),
     },
-    env: [...new Set(suites.map(({ archive }) => archive.mirrorEnv))],
+    env: [...new Set(suites.map(({ archive }) => archive.mirrorEnv)), ...(carried === undefined && distro.keys.env !== undefined ? [distro.keys.env] : [])],
     tools: [mmdebstrap, ...namespaceTools, ...emulationOf(arch)],
     outputs: { out: output("file", "rootfs"), packages: output("file", "package list") },
     platform: arch.name,
@@ -101,18 +120,18 @@ export function rootfs<const Name extends string, N extends string, R extends st
       const { params, outputs, tmp } = context;
       const sources: string[] = [];
       for (const { suite, components, archive } of suites) {
-        const mirror = await findMirror(archive, context);
+        const mirror = await findMirror(archive, context, arch.name);
         // apt uses packages of "file:" where they lie, which is outside the root where dpkg looks; "copy:" brings them in.
         sources.push(`deb ${mirror.replace(/^file:/, "copy:")} ${suite} ${components.join(" ")}`);
       }
       const keys = join(tmp, "keys.gpg");
-      writeFileSync(keys, keyring);
+      writeFileSync(keys, carried ?? (await broughtKeys(distro.keys, pinned, context)));
       await runInside(context, rootfsScript, {
         out: outputs.out,
         packages: outputs.packages,
         tmp,
         architecture: params.architecture,
-        suite: params.release,
+        suite: params.suites[0]!.suite,
         sources,
         imageSources: params.suites.map(({ suite, components, mirror }) => `deb ${mirror} ${suite} ${components.join(" ")}`),
         include: params.packages,

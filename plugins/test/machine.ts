@@ -21,6 +21,8 @@ export interface Hardware {
   readonly medium: (BootImage & { readonly type: "disk" }) | { readonly type: "iso"; readonly path: string };
   /** An ISO with data for cloud-init. */
   readonly seed?: string | undefined;
+  /** @default virtio */
+  readonly devices?: "vmware" | undefined;
   readonly firmware: "bios" | "uefi";
   /** MiB. */
   readonly memory: number;
@@ -75,8 +77,9 @@ export function qemuArgv(hardware: Hardware, sockets: string, vars: string | und
   ];
   // PCs have had SATA for CDs and a VGA for ever; other machines have neither.
   const pc = arch.grub.bios !== undefined;
+  const vmware = hardware.devices === "vmware";
   const media = medium.type === "disk"
-    ? ["-drive", `if=none,id=medium,format=${medium.format},snapshot=on,file=${option(medium.path)}`, "-device", "virtio-blk-pci,drive=medium,bootindex=0"]
+    ? ["-drive", `if=none,id=medium,format=${medium.format},snapshot=on,file=${option(medium.path)}`, ...(vmware ? ["-device", "pvscsi", "-device", "scsi-hd,drive=medium,bootindex=0"] : ["-device", "virtio-blk-pci,drive=medium,bootindex=0"])]
     : ["-drive", `if=none,id=medium,format=raw,media=cdrom,readonly=on,file=${option(medium.path)}`,
       ...(pc ? ["-device", "ide-cd,drive=medium,bootindex=0"] : ["-device", "virtio-scsi-pci", "-device", "scsi-cd,drive=medium,bootindex=0"])];
   // As a disk that cannot be written to: kernels for clouds know few drives for CDs, and cloud-init looks at labels alone.
@@ -95,7 +98,7 @@ export function qemuArgv(hardware: Hardware, sockets: string, vars: string | und
     ...seed,
     // The guest cannot reach the host or the net. romfile: nothing to boot from the net either.
     "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
-    "-device", "virtio-net-pci,netdev=net,romfile=",
+    "-device", `${vmware ? "vmxnet3" : "virtio-net-pci"},netdev=net,romfile=`,
     "-device", "virtio-rng-pci",
     "-chardev", `socket,id=serial,path=${option(join(sockets, "serial"))},server=on,wait=off,logfile=${option(hardware.consoleLog)},logappend=off`,
     "-serial", "chardev:serial",

@@ -47,11 +47,16 @@ export type Login =
 export interface TestOptions<Type extends DiskType | "iso", Image extends string = string> {
   /**
    * A disk, in any format that `convert()` makes, or an installer ISO (put into the CD drive of a machine without a disk).
-   * It is never written to. The machine has a virtio disk, whatever controllers the format is meant for.
+   * It is never written to.
    */
   readonly image: Producer<Type> & { readonly arch: string; readonly name: Image };
   /** @default "bios" where the architecture has one (x86_64), otherwise "uefi" */
   readonly firmware?: "bios" | "uefi";
+  /**
+   * Disk and network of the machine: virtio, or those of VMware (PVSCSI, VMXNET3) on a PC: whether the image has drivers for them.
+   * @default "virtio"
+   */
+  readonly devices?: Type extends DiskType ? "virtio" | "vmware" : Refused<"an installer ISO has no disk: leave it out">;
   /** MiB. @default 1024 */
   readonly memory?: number;
   /** @default 2 */
@@ -97,6 +102,7 @@ interface Params {
   readonly medium: DiskType | "iso";
   readonly arch: string;
   readonly firmware: "bios" | "uefi";
+  readonly devices?: "vmware";
   readonly memory: number;
   readonly cpus: number;
   readonly timeout: number;
@@ -138,6 +144,8 @@ export function test<const Name extends string, Type extends DiskType | "iso", c
   if (medium === "iso" && seed !== undefined) throw bad(name, "seed", "a seed", "none: an installer ISO has no cloud-init");
   checkLogin(name, login, expect);
   checkRest(name, expect);
+  const devices = options.devices as "virtio" | "vmware" | undefined;
+  if (devices === "vmware" && (medium === "iso" || arch.grub.bios === undefined)) throw bad(name, "devices", devices, `"virtio": only disks of PCs are on VMware`);
   const cpus = whole(name, "cpus", options.cpus ?? 2, 1, 64);
   const memory = whole(name, "memory", options.memory ?? 1024, 64, 1 << 20);
   const { directories } = expect;
@@ -158,6 +166,7 @@ export function test<const Name extends string, Type extends DiskType | "iso", c
       medium,
       arch: arch.name,
       firmware,
+      ...(devices === "vmware" ? { devices } : {}),
       memory,
       cpus,
       timeout: whole(name, "timeout", options.timeout ?? 300, 1, 86_400),
@@ -298,11 +307,11 @@ async function bootAndCheck(context: Context): Promise<void> {
     directories: params.directories === undefined ? [] : [directoriesOf(params.directories)],
     commands: params.commands,
   };
-  const { firmware, memory, cpus, timeout } = params;
+  const { firmware, devices, memory, cpus, timeout } = params;
   let deadline: number | undefined;
   let machine: Running, checks: readonly Check[];
   for (let attempt = 1;; attempt++) {
-    machine = await powerOn({ arch, acceleration, medium, seed: inputs.seed, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
+    machine = await powerOn({ arch, acceleration, medium, seed: inputs.seed, devices, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
     deadline ??= machine.started + timeout * 1000;
     try {
       checks = await look(machine, questions, context, deadline);

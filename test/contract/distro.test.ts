@@ -150,7 +150,7 @@ for (const name of names) {
       for (const asked of ["vax", "toString", "__proto__"]) {
         const message = new RegExp(`^${distro.title.replace(/[^A-Za-z0-9]/g, "\\$&")} has no architecture "${asked}"$`);
         assert.throws(() => mediaOf(distro, { release, arch: asked }), { code: "IMG2103", exitCode: 2, message });
-        if ("archive" in distro) assert.throws(() => (distro as AptDistro).bootPackages(asked, lab), { code: "IMG2103", exitCode: 2, message });
+        if ("archive" in distro) assert.throws(() => (distro as AptDistro).bootPackages(asked, lab, release), { code: "IMG2103", exitCode: 2, message });
         assert.throws(() => mediaOf(distro, { release: asked, arch }), { code: "IMG2102", exitCode: 2, found: `"${asked}"`, expected: new RegExp(release) });
         assert.throws(() => mediaOf(distro, { release, arch, edition: asked }), { code: "IMG2106", exitCode: 2, found: `"${asked}"` });
       }
@@ -161,7 +161,7 @@ for (const name of names) {
 function aptContract(name: string, distro: AptDistro): void {
   it("has suites, the release itself first", () => {
     for (const [release, { suites }] of Object.entries(distro.releases)) {
-      assert.equal(suites[0]?.suite, release);
+      assert.ok(suites.length > 0 && suites.every(({ suite }) => suite.startsWith(suites[0]!.suite)), `${release}: the others are named after it`);
       assert.equal(suites[0]?.archive, undefined, "the release is in the main archive");
       for (const { suite, components } of suites) {
         assert.ok(isPlainPath(suite), suite);
@@ -175,7 +175,8 @@ function aptContract(name: string, distro: AptDistro): void {
     const all = [...archives.values()];
     for (const archive of all) {
       assert.match(archive.mirrorEnv, /^IMGTASK_[A-Z0-9_]+_MIRROR$/);
-      assert.equal(checkMirror(archive.defaultMirror, name), archive.defaultMirror, "no slash at the end");
+      for (const mirror of [archive.defaultMirror, ...Object.values(archive.otherMirrors ?? {})]) assert.equal(checkMirror(mirror, name), mirror, "no slash at the end");
+      for (const arch of Object.keys(archive.otherMirrors ?? {})) assert.ok(Object.hasOwn(distro.architectures, arch), arch);
       assert.ok(archive.origin.length > 0);
     }
     assert.equal(new Set(all.map((one) => one.mirrorEnv)).size, all.length);
@@ -184,10 +185,12 @@ function aptContract(name: string, distro: AptDistro): void {
 
   it("names boot packages for every architecture", () => {
     for (const arch of Object.keys(distro.architectures)) {
-      const packages = distro.bootPackages(arch, lab);
-      assert.ok(packages.length > 0);
-      for (const one of [...packages, ...distro.bootPackages(arch, quiet)]) assert.match(one, packageName);
-      assert.equal(new Set(packages).size, packages.length);
+      for (const release of Object.keys(distro.releases)) {
+        const packages = distro.bootPackages(arch, lab, release);
+        assert.ok(packages.length > 0);
+        for (const one of [...packages, ...distro.bootPackages(arch, quiet, release)]) assert.match(one, packageName);
+        assert.equal(new Set(packages).size, packages.length);
+      }
     }
   });
 }

@@ -27,8 +27,8 @@ describe("Debian", () => {
     assert.equal(debian.installer({ release: "trixie", arch: "aarch64" }).package.name, "debian-installer-13-netboot-arm64");
   });
   it("boots with a cloud kernel, and resolves names only where there is a network", () => {
-    assert.deepEqual(debian.bootPackages("x86_64", machine({ hostname: "a" })), ["linux-image-cloud-amd64", "systemd-sysv", "udev", "systemd-resolved"]);
-    assert.deepEqual(debian.bootPackages("aarch64", machine({ hostname: "a", network: "none" })), ["linux-image-cloud-arm64", "systemd-sysv", "udev"]);
+    assert.deepEqual(debian.bootPackages("x86_64", machine({ hostname: "a" }), "bookworm"), ["linux-image-cloud-amd64", "systemd-sysv", "udev", "systemd-resolved"]);
+    assert.deepEqual(debian.bootPackages("aarch64", machine({ hostname: "a", network: "none" }), "bookworm"), ["linux-image-cloud-arm64", "systemd-sysv", "udev"]);
   });
   it("takes security updates from the security archive", () => {
     const security = debian.releases.trixie.suites.find(({ suite }) => suite === "trixie-security");

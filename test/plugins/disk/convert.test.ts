@@ -111,6 +111,8 @@ test("an OVA holds descriptor, manifest and disk in this order, and others can r
     for (const [, file, sum] of readFileSync(join(directory, "lab.mf"), "utf8").matchAll(/^SHA256\((.+)\)= ([0-9a-f]{64})$/gm)) assert.equal(digest(join(directory, file!)), sum, file);
     assert.match(readFileSync(join(directory, "lab.ovf"), "utf8"), /ovf:capacity="100663296"/);
     assert.match(readFileSync(join(directory, "lab.ovf"), "utf8"), new RegExp(`ovf:size="${readFileSync(join(directory, "lab-disk1.vmdk")).length}"`));
+    assert.match(readFileSync(join(directory, "lab.ovf"), "utf8"), /<rasd:ResourceSubType>VirtualSCSI<[^]*<rasd:ResourceSubType>VmxNet3</);
+    assert.match(ovf({ name: "x", cpus: 1, memory: 64, firmware: "bios", devices: "generic", disk: { file: "x", size: 1, capacity: 2 } }), /<rasd:ResourceSubType>lsilogic<[^]*<rasd:ResourceSubType>E1000</);
     if (spawnSync("virt-v2v", ["--version"]).error !== undefined) {
       t.diagnostic("virt-v2v is not installed: the OVA was read by tar and qemu-img only");
       return;
@@ -129,7 +131,7 @@ test("an OVA holds descriptor, manifest and disk in this order, and others can r
 
 test("whatever a machine is called, the descriptor stays well-formed", () => {
   const name = `a<b>&"c'\n]]>`;
-  const text = ovf({ name, cpus: 1, memory: 64, firmware: "bios", disk: { file: `${name}.vmdk`, size: 1, capacity: 2 } });
+  const text = ovf({ name, cpus: 1, memory: 64, firmware: "bios", devices: "vmware", disk: { file: `${name}.vmdk`, size: 1, capacity: 2 } });
   const parsed = spawnSync("python3", ["-c", "import sys, xml.etree.ElementTree as E; r = E.fromstring(sys.stdin.buffer.read()); print(r.find('{*}VirtualSystem').get('{http://schemas.dmtf.org/ovf/envelope/1}id'), end='')"], { input: text, encoding: "utf8" });
   assert.equal(parsed.stdout, name, parsed.stderr);
 });

@@ -1,0 +1,128 @@
+/**
+ * Root file systems of the other families with archives in Debian's format, by the command line and real mmdebstrap.
+ * Ubuntu is real, from its own archive with its own key, made into a disk and started. Kali's archive is one of its shape on
+ * the loopback: its suite, origin, components and packages, signed by a key of the test's, with Debian's packages in it.
+ * @module
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { ubuntu } from "../../distros/ubuntu.ts";
+import { aptSources } from "../rig/apt-sources.ts";
+import { TestProject } from "../rig/project.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "imgtask-apt-"));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+/** Fetches as apt would: with its mirrors, proxies and credentials. */
+function bring(url: string, file: string): boolean {
+  try {
+    execFileSync("/usr/lib/apt/apt-helper", ["-o", "APT::Sandbox::User=root", "-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1", "download-file", url, file], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The keys that Ubuntu's own package holds: bytes from anywhere, of which only those with pinned fingerprints count. */
+function ubuntuKeys(): string | undefined {
+  const { defaultMirror } = ubuntu.archive;
+  const index = join(directory, "Packages.xz"), deb = join(directory, "keyring.deb");
+  if (!bring(`${defaultMirror}/dists/noble/main/binary-amd64/Packages.xz`, index)) return undefined;
+  const text = execFileSync("xz", ["-dc", index], { encoding: "utf8", maxBuffer: 1 << 28 });
+  const file = /^Filename: (.*)$/m.exec(text.split("\n\n").find((one) => one.startsWith("Package: ubuntu-keyring\n"))!)![1]!;
+  if (!bring(`${defaultMirror}/${file}`, deb)) return undefined;
+  execFileSync("dpkg-deb", ["--extract", deb, join(directory, "keyring")]);
+  return join(directory, "keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg");
+}
+
+test("a real Ubuntu: root file system and disk, signed by its own key, started", { timeout: 60 * 60_000 }, async (t) => {
+  const keys = ubuntuKeys();
+  if (keys === undefined) {
+    t.skip("Ubuntu's archive cannot be reached from this machine");
+    return;
+  }
+  using project = new TestProject({
+    "imagefile.ts": `import { disk, machine, rootfs, test } from "imgtask";
+import { ubuntu } from "imgtask/distros/ubuntu";
+const lab = machine({ hostname: "lab", packages: ["openssh-server", "sudo"], users: [{ name: "devops", sudo: "nopasswd" }], services: { enable: ["ssh"] } });
+const root = rootfs("ubuntu", { distro: ubuntu, release: "24.04", arch: "x86_64", machine: lab });
+const image = disk("ubuntu", { from: root, format: "qcow2", size: "5G" });
+export default test("ubuntu", { image, timeout: 1800, memory: 2048, expect: { console: [/Ubuntu 24\\.04.* lab ttyS0/, /lab login:/] } });
+`,
+  });
+  const foreign = join(directory, "foreign.gpg");
+  writeFileSync(foreign, readFileSync(new URL("../../vendor/debian/archive.gpg", import.meta.url)));
+  const refused = await project.start(["run", "rootfs:ubuntu"], { env: { IMGTASK_UBUNTU_KEYRING: foreign } }).finished;
+  assert.equal(refused.code, 3, refused.stderr);
+  assert.match(refused.stderr, /IMG4040/);
+  const { code, stderr } = await project.start(["run", "--reporter", "plain"], { env: { IMGTASK_UBUNTU_KEYRING: keys }, timeout: 55 * 60_000 }).finished;
+  assert.equal(code, 0, stderr.slice(-6000));
+  assert.match(project.read("artifacts/test/ubuntu/junit.xml"), /failures="0"/);
+  t.diagnostic([...stderr.matchAll(/^\[\S+\] done in .*$/gm)].map(([line]) => line).join("; "));
+});
+
+/** An archive of Kali's shape: everything below `dists` is made here, packages are where Debian's mirror has them. */
+async function kaliArchive(): Promise<{ readonly server: Server; readonly url: string; readonly keys: string; readonly fingerprint: string }> {
+  const [, mirror] = aptSources("bookworm")[0]!.split(" ");
+  const packages = join(directory, "kali.xz");
+  assert.ok(bring(`${mirror!.replace(/\/+$/, "")}/dists/bookworm/main/binary-amd64/Packages.xz`, packages));
+  const empty = execFileSync("xz", ["-c"], { input: "" });
+  const components = ["main", "contrib", "non-free", "non-free-firmware"];
+  const files = new Map(components.map((name) => [`${name}/binary-amd64/Packages.xz`, name === "main" ? readFileSync(packages) : empty]));
+  const release = [
+    "Origin: Kali", "Label: Kali", "Suite: kali-rolling", "Codename: kali-rolling", `Date: ${new Date().toUTCString()}`, "Architectures: amd64", `Components: ${components.join(" ")}`, "SHA256:",
+    ...[...files].map(([name, bytes]) => ` ${createHash("sha256").update(bytes).digest("hex")} ${bytes.length} ${name}`), "",
+  ].join("\n");
+  const home = join(directory, "gnupg");
+  mkdirSync(home, { mode: 0o700 });
+  const gpg = (args: readonly string[], input?: string): Buffer => execFileSync("gpg", ["--homedir", home, "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", ...args], { input, stdio: ["pipe", "pipe", "ignore"] });
+  gpg(["--quick-generate-key", "Archive of a test", "ed25519", "sign", "never"]);
+  const fingerprint = /^fpr:{9}([0-9A-F]{40}):/m.exec(gpg(["--list-keys", "--with-colons"]).toString())![1]!;
+  const keys = join(directory, "kali.gpg");
+  writeFileSync(keys, gpg(["--export"]));
+  const signed = gpg(["--clearsign"], release);
+  execFileSync("gpgconf", ["--homedir", home, "--kill", "all"], { stdio: "ignore" });
+  const server = createServer((request, response) => {
+    const path = decodeURI(request.url!).replace(/^\/kali\//, "");
+    const name = path.replace(/^dists\/kali-rolling\//, "");
+    if (name === "InRelease") response.end(signed);
+    else if (path.startsWith("pool/")) response.writeHead(302, { Location: `${mirror!.replace(/\/+$/, "")}/${path}` }).end();
+    else if (files.has(name)) response.end(files.get(name));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/kali`, keys, fingerprint };
+}
+
+let kali: Awaited<ReturnType<typeof kaliArchive>> | undefined;
+before(async () => {
+  kali = await kaliArchive();
+});
+after(() => kali?.server.close());
+
+test("an archive of Kali's shape: what Kali declares gives a root file system and a disk; another key's gives none", { timeout: 40 * 60_000 }, async (t) => {
+  const { url, keys, fingerprint } = kali!;
+  const imagefile = (pinned: string): string => `import { disk, machine, rootfs } from "imgtask";
+import { kali } from "imgtask/distros/kali";
+const lab = machine({ hostname: "lab", packages: ["openssh-server", "sudo"], services: { enable: ["ssh"] } });
+const root = rootfs("kali", { distro: { ...kali, keys: { ...kali.keys, keys: ${pinned} } }, release: "rolling", arch: "x86_64", machine: lab });
+export default disk("kali", { from: root, format: "qcow2", size: "4G" });
+`;
+  using project = new TestProject({ "imagefile.ts": imagefile("kali.keys.keys") });
+  const env = { IMGTASK_KALI_MIRROR: url, IMGTASK_KALI_KEYRING: keys };
+  const other = await project.start(["run"], { env }).finished;
+  assert.equal(other.code, 3, other.stderr);
+  assert.match(other.stderr, /IMG4040/);
+  project.write("imagefile.ts", imagefile(`[{ fingerprint: "${fingerprint}" }]`));
+  const { code, stderr } = await project.start(["run", "--reporter", "plain"], { env, timeout: 35 * 60_000 }).finished;
+  assert.equal(code, 0, stderr.slice(-6000));
+  assert.ok(project.exists("artifacts/disk/kali.qcow2"));
+  t.diagnostic([...stderr.matchAll(/^\[\S+\] done in .*$/gm)].map(([line]) => line).join("; "));
+});
