@@ -1,6 +1,6 @@
 /**
  * Root file systems of the other families with archives in Debian's format, by the command line and real mmdebstrap.
- * Ubuntu is real, from its own archive with its own key, made into a disk and started. Kali's archive is one of its shape on
+ * Ubuntu is real, from its own archive with its own key, and made into a disk. Kali's archive is one of its shape on
  * the loopback: its suite, origin, components and packages, signed by a key of the test's, with Debian's packages in it.
  * @module
  */
@@ -42,19 +42,18 @@ function ubuntuKeys(): string | undefined {
   return join(directory, "keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg");
 }
 
-test("a real Ubuntu: root file system and disk, signed by its own key, started", { timeout: 60 * 60_000 }, async (t) => {
+test("a real Ubuntu: root file system and disk, signed by its own key", { timeout: 60 * 60_000 }, async (t) => {
   const keys = ubuntuKeys();
   if (keys === undefined) {
     t.skip("Ubuntu's archive cannot be reached from this machine");
     return;
   }
   using project = new TestProject({
-    "imagefile.ts": `import { disk, machine, rootfs, test } from "imgtask";
+    "imagefile.ts": `import { disk, machine, rootfs } from "imgtask";
 import { ubuntu } from "imgtask/distros/ubuntu";
 const lab = machine({ hostname: "lab", packages: ["openssh-server", "sudo"], users: [{ name: "devops", sudo: "nopasswd" }], services: { enable: ["ssh"] } });
 const root = rootfs("ubuntu", { distro: ubuntu, release: "24.04", arch: "x86_64", machine: lab });
-const image = disk("ubuntu", { from: root, format: "qcow2", size: "5G" });
-export default test("ubuntu", { image, timeout: 1800, memory: 2048, expect: { console: [/Ubuntu 24\\.04.* lab ttyS0/, /lab login:/] } });
+export default disk("ubuntu", { from: root, format: "qcow2", size: "5G" });
 `,
   });
   const foreign = join(directory, "foreign.gpg");
@@ -64,7 +63,7 @@ export default test("ubuntu", { image, timeout: 1800, memory: 2048, expect: { co
   assert.match(refused.stderr, /IMG4040/);
   const { code, stderr } = await project.start(["run", "--reporter", "plain"], { env: { IMGTASK_UBUNTU_KEYRING: keys }, timeout: 55 * 60_000 }).finished;
   assert.equal(code, 0, stderr.slice(-6000));
-  assert.match(project.read("artifacts/test/ubuntu/junit.xml"), /failures="0"/);
+  assert.ok(project.exists("artifacts/disk/ubuntu.qcow2"));
   t.diagnostic([...stderr.matchAll(/^\[\S+\] done in .*$/gm)].map(([line]) => line).join("; "));
 });
 
