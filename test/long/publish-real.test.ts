@@ -33,7 +33,8 @@ for (const kind of placeKinds.filter(({ name }) => (process.env["IMGTASK_TEST_PL
       // Wrong values first: what a failure prints.
       if (place.wrong !== undefined) {
         const wrong = Object.fromEntries(Object.entries(place.environment ?? {}).map(([name, value]) => [name, value === place.order.secrets["s3AccessKeyId"] ? value : `${value.trimEnd().slice(0, -3)}xyz${/\n$/.exec(value)?.[0] ?? ""}`]));
-        assert.equal((await run(["run", "publish:it"], wrong)).code, 1);
+        const refused = await run(["run", "publish:it"], wrong);
+        assert.equal(refused.code, 1, refused.stderr);
       }
       const first = await run(["run", "--verbose", "publish:it"]);
       assert.equal(first.code, 0, first.stderr);
