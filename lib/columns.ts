@@ -4,16 +4,17 @@
  *
  * A line with the SHA-256 of all that follows, a line of JSON (format, lengths of the columns, and a small head of the
  * owner's), then the columns: texts end with a NUL byte each, numbers are 64-bit integers, 64-bit floats or 32-bit
- * integers as the machine has them.
+ * integers as the machine has them, bytes are what they are.
  * @module
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from "node:fs";
 import { digestOf } from "./digest.ts";
 
 /** One column. Texts hold no NUL. */
-export type Column = readonly string[] | BigInt64Array | Float64Array | Uint32Array;
+export type Column = readonly string[] | BigInt64Array | Float64Array | Uint32Array | Buffer;
 
-type Kind = "text" | "i64" | "f64" | "u32";
+type Kind = "text" | "i64" | "f64" | "u32" | "u8";
 
 interface Head {
   readonly format: string;
@@ -49,6 +50,7 @@ export function readColumns(file: string, format: string): ColumnFile | undefine
   const columns = head.columns.map(([kind, length]): Column => {
     const part = bytes.subarray(at, (at += length));
     if (kind === "text") return length === 0 ? [] : part.toString("utf8", 0, length - 1).split("\0");
+    if (kind === "u8") return part;
     // A copy begins where numbers may begin.
     const numbers = part.buffer.slice(part.byteOffset, part.byteOffset + length);
     return kind === "i64" ? new BigInt64Array(numbers) : kind === "f64" ? new Float64Array(numbers) : new Uint32Array(numbers);
@@ -62,17 +64,19 @@ export function writeColumns(file: string, format: string, own: unknown, columns
     if (column instanceof BigInt64Array) return ["i64", bytesOf(column)];
     if (column instanceof Float64Array) return ["f64", bytesOf(column)];
     if (column instanceof Uint32Array) return ["u32", bytesOf(column)];
+    if (Buffer.isBuffer(column)) return ["u8", column];
     return ["text", Buffer.from(column.length === 0 ? "" : `${column.join("\0")}\0`)];
   });
   const head: Head = { format: `${format} ${order}`, own, columns: parts.map(([kind, part]) => [kind, part.length]) };
-  const body = Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), ...parts.map(([, part]) => part)]);
+  const body = [Buffer.from(`${JSON.stringify(head)}\n`), ...parts.map(([, part]) => part)];
+  const hash = createHash("sha256");
+  for (const part of body) hash.update(part);
   const temporary = `${file}.new`;
   try {
     const fd = openSync(temporary, "w", 0o600);
     try {
-      const all = Buffer.concat([Buffer.from(`${digestOf(body)}\n`), body]);
-      for (let done = 0; done < all.length; ) done += writeSync(fd, all, done);
-      fsyncSync(fd);
+      // Not waited for: what the power takes of it is told by the checksum.
+      for (const part of [Buffer.from(`${hash.digest("hex")}\n`), ...body]) for (let done = 0; done < part.length; ) done += writeSync(fd, part, done);
     } finally {
       closeSync(fd);
     }

@@ -6,15 +6,12 @@
  * environment variables, and the outputs of other targets, which are proven first.
  * @module
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { lstatSync, type Stats, statSync } from "node:fs";
-import { type Column, readColumns, writeColumns } from "./columns.ts";
 import { saltedDigest } from "./digest.ts";
+import { begin, type EvidenceTable, flags, kinds, readTable, runtime, versionOf, width } from "./evidence-table.ts";
 import { bootId } from "./files.ts";
-import { type Fact, type Identity, typeBits } from "./witness.ts";
-
-const format = "imgtask evidence 2";
-const runtime = `${process.version} ${process.arch}`;
+import { typeBits } from "./witness.ts";
 
 /** Where the evidence is looked at. */
 export interface Surroundings {
@@ -27,85 +24,10 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** What is known of one target. */
-export interface Testimony {
-  readonly name: string;
-  readonly group: boolean;
-  /** Names of the targets it needs. */
-  readonly dependencies: readonly string[];
-  /** What was learned now; `undefined` when nothing was. */
-  readonly learned: Learned | undefined;
-  /** Whether what is known from before still counts. */
-  readonly keep: boolean;
-}
-
-/** What a judgement found. */
-export interface Learned {
-  /** What it rested on; `undefined` when a change could hide. */
-  readonly facts: readonly Fact[] | undefined;
-  /** Environment variables it depends on. */
-  readonly env: readonly string[];
-  /** Stands for the contents of what the target made, see {@linkcode madeOf}. */
-  readonly made: bigint;
-}
-
-/** All that is written. */
-export interface Evaluated {
-  /** In an order in which dependencies come first. */
-  readonly targets: readonly Testimony[];
-  /** Evidence from before, of the same snapshot. */
-  readonly before: Evidence | undefined;
-  /** What a fact from before has become without any change of content; `undefined` when it is what it was. */
-  readonly moved?: (fact: Fact) => Fact;
-  readonly default: string | undefined;
-  /** What the evaluated graph rests on: its snapshot, and what was read for it. */
-  readonly basis: { readonly snapshot: string; readonly facts: readonly Fact[]; readonly env: readonly string[] };
-  /** Whether something that the facts tell of may not be on disk yet. */
-  readonly unsynced: boolean;
-}
-
-interface Own {
-  readonly runtime: string;
-  readonly imagefile: string;
-  readonly epoch: number;
-  readonly boot: string | null;
-  readonly default: string | null;
-  readonly snapshot: string;
-  /** Salted, since values may be secrets. */
-  readonly salt: string;
-  readonly env: readonly (readonly [name: string, value: string])[];
-}
-
-const kinds = { gone: 0, identity: 1, type: 2, follow: 4 } as const;
-const flags = { group: 1, judged: 2, made: 4 } as const;
-/** Numbers kept of a fact. */
-const width = 5;
-
 /** A number for the contents of outputs: 63 bits of the SHA-256 of their names. */
 export function madeOf(contents: readonly string[]): bigint {
   return createHash("sha256").update(contents.join("\n")).digest().readBigInt64LE(0);
 }
-
-/** The columns of numbers. `…Ends` say where the part of each target in the column after it ends. */
-interface Numbers {
-  readonly flags: Uint32Array;
-  readonly dependencyEnds: Uint32Array;
-  readonly dependencies: Uint32Array;
-  readonly used: BigInt64Array;
-  readonly made: BigInt64Array;
-  readonly factEnds: Uint32Array;
-  readonly facts: Uint32Array;
-  readonly envEnds: Uint32Array;
-  readonly env: Uint32Array;
-  readonly basisFacts: Uint32Array;
-  readonly basisEnv: Uint32Array;
-  readonly kinds: Uint32Array;
-  readonly seen: Float64Array;
-}
-
-const numberColumns = [
-  "flags", "dependencyEnds", "dependencies", "used", "made", "factEnds", "facts", "envEnds", "env", "basisFacts", "basisEnv", "kinds", "seen",
-] as const satisfies readonly (keyof Numbers)[];
 
 /** Evidence that was kept. */
 export class Evidence {
@@ -113,54 +35,59 @@ export class Evidence {
   readonly default: string | undefined;
   /** The snapshot of the evaluated graph that it belongs to. */
   readonly snapshot: string;
-  readonly #own: Own;
+  /** @internal All of it, for who writes the next. */
+  readonly table: EvidenceTable;
   readonly #directory: string;
   readonly #env: Surroundings["env"];
-  readonly #numbers: Numbers;
-  readonly #paths: readonly string[];
   /** 0: not looked at, 1: holds, 2: does not. */
   readonly #facts: Uint8Array;
   readonly #variables: Uint8Array;
   #index: ReadonlyMap<string, number> | undefined;
+  /** Version of the file just before it was read. */
+  readonly #version: string;
 
   /** Reads evidence; `undefined` when there is none, or it was gathered in other surroundings. */
   static read(file: string, { imagefile, directory, epoch, env }: Surroundings): Evidence | undefined {
-    const kept = readColumns(file, format);
-    if (kept === undefined) return undefined;
-    const own = kept.own as Own;
+    const version = versionOf(file);
+    const table = readTable(file);
+    if (table === undefined) return undefined;
+    const { own } = table;
     if (own.runtime !== runtime || own.imagefile !== imagefile || own.epoch !== epoch || (own.boot !== null && own.boot !== bootId())) return undefined;
-    return new Evidence(own, kept.columns, directory, env);
+    return new Evidence(table, directory, env, version);
   }
 
-  private constructor(own: Own, [names, paths, ...rest]: readonly Column[], directory: string, env: Surroundings["env"]) {
-    this.names = names as readonly string[];
-    this.default = own.default ?? undefined;
-    this.snapshot = own.snapshot;
-    this.#own = own;
+  private constructor(table: EvidenceTable, directory: string, env: Surroundings["env"], version: string) {
+    this.table = table;
+    this.names = table.names.list;
+    this.default = table.own.default ?? undefined;
+    this.snapshot = table.own.snapshot;
     this.#directory = directory;
     this.#env = env;
-    this.#paths = paths as readonly string[];
-    this.#numbers = Object.fromEntries(numberColumns.map((name, at) => [name, rest[at]])) as unknown as Numbers;
-    this.#facts = new Uint8Array(this.#paths.length);
-    this.#variables = new Uint8Array(own.env.length);
+    this.#version = version;
+    this.#facts = new Uint8Array(table.paths.list.length);
+    this.#variables = new Uint8Array(table.own.env.length);
   }
 
-  /** Whether the evaluated graph is what evaluating the imagefile now would give. */
+  /** Whether a file is still the one that it was read from. */
+  isIn(file: string): boolean {
+    return versionOf(file) === this.#version;
+  }
+
+  /** Whether the evaluated graph is what evaluating the imagefile now would give. Looks anew each time. */
   basisHolds(): boolean {
-    const { basisFacts, basisEnv } = this.#numbers;
+    const { basisFacts, basisEnv } = this.table.numbers;
+    for (const fact of basisFacts) this.#facts[fact] = 0;
     return basisFacts.every((fact) => this.#factHolds(fact)) && basisEnv.every((variable) => this.#variableHolds(variable));
   }
 
   /** The targets among some, and all that they need, that are fresh beyond doubt; and how many there are that are no groups. */
   prove(names: readonly string[]): { readonly proven: ReadonlySet<string>; readonly targets: number; readonly all: boolean } {
-    const { flags: flag, dependencyEnds, dependencies, factEnds, facts, envEnds, env } = this.#numbers;
-    const indexOf = (this.#index ??= indexed(this.names));
+    const { flags: flag, dependencyEnds, dependencies, factEnds, facts, envEnds, env } = this.table.numbers;
     const wanted = new Uint8Array(this.names.length);
     for (const name of names) {
-      const index = indexOf.get(name);
+      const index = this.indexOf(name);
       if (index !== undefined) wanted[index] = 1;
     }
-    const begin = (ends: Uint32Array, i: number): number => (i === 0 ? 0 : ends[i - 1]!);
     // Dependencies stand before what needs them.
     for (let i = wanted.length - 1; i >= 0; i--) {
       if (wanted[i] === 1) for (let at = begin(dependencyEnds, i); at < dependencyEnds[i]!; at++) wanted[dependencies[at]!] = 1;
@@ -184,13 +111,13 @@ export class Evidence {
     return { proven, targets, all };
   }
 
-  /** @internal Everything, for {@linkcode writeEvidence}. */
-  raw(): { readonly numbers: Numbers; readonly paths: readonly string[]; readonly env: Own["env"]; readonly salt: string; readonly unsynced: boolean; readonly indexOf: ReadonlyMap<string, number> } {
-    return { numbers: this.#numbers, paths: this.#paths, env: this.#own.env, salt: this.#own.salt, unsynced: this.#own.boot !== null, indexOf: (this.#index ??= indexed(this.names)) };
+  /** Place of a target among the names. */
+  indexOf(name: string): number | undefined {
+    return (this.#index ??= new Map(this.names.map((one, index) => [one, index]))).get(name);
   }
 
   #pathOf(fact: number): string {
-    const path = this.#paths[fact]!;
+    const path = this.table.paths.list[fact]!;
     return path.startsWith("/") ? path : `${this.#directory}/${path}`;
   }
 
@@ -200,7 +127,7 @@ export class Evidence {
   }
 
   #look(fact: number): boolean {
-    const { kinds: kind, seen } = this.#numbers;
+    const { kinds: kind, seen } = this.table.numbers;
     const what = kind[fact]! & ~kinds.follow;
     const stat = quickStat(this.#pathOf(fact), (kind[fact]! & kinds.follow) !== 0);
     if (stat === undefined || what === kinds.gone) return stat === undefined && what === kinds.gone;
@@ -211,8 +138,8 @@ export class Evidence {
 
   #variableHolds(variable: number): boolean {
     if (this.#variables[variable] === 0) {
-      const [name, value] = this.#own.env[variable]!;
-      this.#variables[variable] = saltedDigest(this.#own.salt, name, this.#env[name]) === value ? 1 : 2;
+      const [name, value] = this.table.own.env[variable]!;
+      this.#variables[variable] = saltedDigest(this.table.own.salt, name, this.#env[name]) === value ? 1 : 2;
     }
     return this.#variables[variable] === 1;
   }
@@ -228,108 +155,4 @@ function quickStat(path: string, follow: boolean): Stats | undefined {
     // Not to be looked at, or no longer below a directory.
     return undefined;
   }
-}
-
-function indexed(names: readonly string[]): ReadonlyMap<string, number> {
-  return new Map(names.map((name, index) => [name, index]));
-}
-
-/** Collects facts, each once, as the columns have them. */
-class FactColumns {
-  readonly paths: string[] = [];
-  readonly kinds: number[] = [];
-  readonly seen: number[] = [];
-  readonly #numbers = new Map<string, number>();
-  readonly #prefix: string;
-
-  constructor(directory: string) {
-    this.#prefix = `${directory}/`;
-  }
-
-  /** Number of a fact. */
-  of(fact: Fact): number {
-    const key = `${fact.follow ? "f" : "l"}${typeof fact.seen === "object" ? fact.seen.join(" ") : String(fact.seen)} ${fact.path}`;
-    let number = this.#numbers.get(key);
-    if (number === undefined) {
-      const { path, follow, seen } = fact;
-      const kind = (follow ? kinds.follow : 0) | (seen === undefined ? kinds.gone : typeof seen === "number" ? kinds.type : kinds.identity);
-      number = this.add(path.startsWith(this.#prefix) ? path.slice(this.#prefix.length) : path, kind, typeof seen === "object" ? seen : [seen ?? 0, 0, 0, 0, 0]);
-      this.#numbers.set(key, number);
-    }
-    return number;
-  }
-
-  /** Adds one that is known to be new. */
-  add(path: string, kind: number, seen: ArrayLike<number>): number {
-    this.kinds.push(kind);
-    for (let i = 0; i < width; i++) this.seen.push(seen[i]!);
-    return this.paths.push(path) - 1;
-  }
-}
-
-/** Keeps evidence. Failing to is no error. */
-export function writeEvidence(file: string, { imagefile, directory, epoch, env }: Surroundings, { targets, before, moved, default: named, basis, unsynced }: Evaluated): void {
-  const old = before?.raw();
-  const facts = new FactColumns(directory);
-  const salt = old?.salt ?? randomBytes(16).toString("hex");
-  const variables: (readonly [name: string, value: string])[] = [], variableNumbers = new Map<string, number>();
-  // What was judged before may have been judged with another value.
-  const variableOf = (name: string, value = saltedDigest(salt, name, env[name])): number => {
-    const key = `${value} ${name}`;
-    if (!variableNumbers.has(key)) variableNumbers.set(key, variables.push([name, value]) - 1);
-    return variableNumbers.get(key)!;
-  };
-  // Most facts are as they were: they are copied as numbers.
-  const copies = new Int32Array(old?.paths.length ?? 0).fill(-1);
-  const copyOf = (fact: number): number => {
-    if (copies[fact] !== -1) return copies[fact]!;
-    const { kinds: kind, seen } = old!.numbers;
-    const part = seen.subarray(fact * width, (fact + 1) * width);
-    const path = old!.paths[fact]!, full = path.startsWith("/") ? path : `${directory}/${path}`;
-    const now = moved === undefined || (kind[fact]! & ~kinds.follow) !== kinds.identity ? undefined : moved({ path: full, follow: (kind[fact]! & kinds.follow) !== 0, seen: [...part] as unknown as Identity });
-    return (copies[fact] = now === undefined ? facts.add(path, kind[fact]!, part) : facts.of(now));
-  };
-  const part = (ends: Uint32Array, at: number): readonly [number, number] => [at === 0 ? 0 : ends[at - 1]!, ends[at]!];
-  const index = indexed(targets.map(({ name }) => name));
-  const madeNow = targets.map(({ name, learned }): bigint | undefined => {
-    const at = old?.indexOf.get(name);
-    return learned?.made ?? (at === undefined || (old!.numbers.flags[at]! & flags.made) === 0 ? undefined : old!.numbers.made[at]!);
-  });
-  const flag: number[] = [], dependencyEnds: number[] = [], dependencies: number[] = [], used: bigint[] = [];
-  const factEnds: number[] = [], factsOf: number[] = [], envEnds: number[] = [], envOf: number[] = [];
-  targets.forEach(({ name, group, dependencies: needs, learned, keep }, target) => {
-    const at = keep && learned === undefined ? old?.indexOf.get(name) : undefined;
-    const now = needs.map((one) => madeNow[index.get(one)!] ?? 0n);
-    const then = at === undefined ? now : [...old!.numbers.used.subarray(...part(old!.numbers.dependencyEnds, at))];
-    // Judged with other outputs than those of now, it would have to be judged again.
-    const same = then.length === now.length && then.every((one, i) => one === now[i]);
-    const judged = same && (at === undefined ? learned?.facts !== undefined : (old!.numbers.flags[at]! & flags.judged) !== 0);
-    flag.push((group ? flags.group : 0) | (judged ? flags.judged : 0) | (madeNow[target] === undefined ? 0 : flags.made));
-    needs.forEach((one, i) => {
-      dependencies.push(index.get(one)!);
-      used.push(judged ? now[i]! : 0n);
-    });
-    if (judged && at === undefined) {
-      for (const fact of learned!.facts!) factsOf.push(facts.of(fact));
-      for (const variable of learned!.env) envOf.push(variableOf(variable));
-    } else if (judged) {
-      for (const fact of old!.numbers.facts.subarray(...part(old!.numbers.factEnds, at!))) factsOf.push(copyOf(fact));
-      for (const variable of old!.numbers.env.subarray(...part(old!.numbers.envEnds, at!))) envOf.push(variableOf(...old!.env[variable]!));
-    }
-    dependencyEnds.push(dependencies.length);
-    factEnds.push(factsOf.length);
-    envEnds.push(envOf.length);
-  });
-  const basisFacts = basis.facts.map((fact) => facts.of(fact)), basisEnv = basis.env.map((name) => variableOf(name));
-  const own: Own = {
-    runtime, imagefile, epoch, boot: unsynced || old?.unsynced === true ? (bootId() ?? "unknown") : null, default: named ?? null, snapshot: basis.snapshot, salt,
-    env: variables,
-  };
-  const numbers: Numbers = {
-    flags: Uint32Array.from(flag), dependencyEnds: Uint32Array.from(dependencyEnds), dependencies: Uint32Array.from(dependencies),
-    used: BigInt64Array.from(used), made: BigInt64Array.from(madeNow, (one) => one ?? 0n), factEnds: Uint32Array.from(factEnds), facts: Uint32Array.from(factsOf),
-    envEnds: Uint32Array.from(envEnds), env: Uint32Array.from(envOf), basisFacts: Uint32Array.from(basisFacts), basisEnv: Uint32Array.from(basisEnv),
-    kinds: Uint32Array.from(facts.kinds), seen: Float64Array.from(facts.seen),
-  };
-  writeColumns(file, format, own, [targets.map(({ name }) => name), facts.paths, ...numberColumns.map((name) => numbers[name])]);
 }

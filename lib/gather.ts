@@ -5,7 +5,8 @@
 import { join } from "node:path";
 import { contentName } from "./content.ts";
 import type { Digest } from "./digest.ts";
-import { type Evidence, madeOf, type Testimony, writeEvidence } from "./evidence.ts";
+import { type Evidence, madeOf } from "./evidence.ts";
+import { type Learned, writeEvidence } from "./evidence-writer.ts";
 import { closure } from "./graph.ts";
 import type { Loaded } from "./load.ts";
 import { look } from "./plan.ts";
@@ -60,24 +61,18 @@ export class Judgements {
     if (basis === undefined || (before !== undefined && this.#judged.size === 0 && this.#dropped.size === 0)) return;
     const facts = basisFacts(basis.files, state);
     if (facts === undefined) return;
-    let unsynced = false;
     const current = (fact: Fact): Fact => {
       if (!state.cache.moved.has(fact.path)) return fact;
       const stat = state.cache.carried(fact.path, (one) => String(identityIn(one)) === String(fact.seen));
       return stat === undefined ? fact : { ...fact, seen: identityIn(stat) };
     };
-    const targets = closure(loaded.graph, [...loaded.graph.keys()]).map((name): Testimony => {
-      const { declaration, dependencies } = loaded.graph.get(name)!;
-      const one = this.#judged.get(name);
-      const common = { name, group: declaration.kind === "group", dependencies, keep: !this.#dropped.has(name) };
-      if (one === undefined) return { ...common, learned: undefined };
-      const facts = one.facts?.map(current);
-      unsynced ||= facts?.some(({ path }) => state.cache.isUnsynced(path)) ?? false;
-      return { ...common, learned: { made: one.made, env: variablesOf(declaration), facts } };
-    });
-    const { directory, imagefile } = state.project;
+    const learned = new Map<string, Learned | undefined>([...this.#dropped].map((name) => [name, undefined]));
+    for (const [name, { facts, made }] of this.#judged) learned.set(name, { made, env: variablesOf(loaded.graph.get(name)!.declaration), facts: facts?.map(current) });
+    const unsynced = [...learned.values()].some((one) => one?.facts?.some(({ path }) => state.cache.isUnsynced(path)) ?? false);
+    const { graph } = loaded, { directory, imagefile } = state.project;
     writeEvidence(file, { imagefile, directory, epoch: state.epoch, env: process.env }, {
-      targets, before, default: loaded.default, basis: { snapshot: basis.id, facts, env: basis.environment }, unsynced, ...(state.cache.moved.size > 0 ? { moved: current } : {}),
+      targets: () => closure(graph, [...graph.keys()]).map((name) => ({ name, group: graph.get(name)!.group, dependencies: graph.get(name)!.dependencies })),
+      learned, before, moved: { paths: state.cache.moved, now: current }, default: loaded.default, basis: { snapshot: basis.id, facts, env: basis.environment }, unsynced,
     });
   }
 }

@@ -9,6 +9,10 @@ import type { Declaration } from "./target.ts";
 /** A target in the graph. */
 export interface Node {
   readonly declaration: Declaration;
+  /** Whether it is a mere name for others. */
+  readonly group: boolean;
+  /** Whether it declares secrets. */
+  readonly secret: boolean;
   /** Names of the targets whose outputs it reads or that are its members; sorted. */
   readonly dependencies: readonly string[];
   /** Names of the targets that need it; sorted. */
@@ -86,7 +90,13 @@ export function buildGraph(declarations: readonly Declaration[]): Graph {
   return new Map(
     [...byName].map(([name, declaration]) => [
       name,
-      { declaration, dependencies: [...dependencies.get(name)!].sort(byCodeUnit), dependents: dependents.get(name)!.sort(byCodeUnit) },
+      {
+        declaration,
+        group: declaration.kind === "group",
+        secret: declaration.secrets !== undefined,
+        dependencies: [...dependencies.get(name)!].sort(byCodeUnit),
+        dependents: dependents.get(name)!.sort(byCodeUnit),
+      },
     ]),
   );
 }
@@ -207,8 +217,19 @@ export function selectNames(names: readonly string[], patterns: readonly string[
   return names.filter((name) => selected.has(name));
 }
 
+/** The last closure of each graph: several stages of one run ask for the same. */
+const lastClosures = new WeakMap<Graph, { readonly names: readonly string[]; readonly order: readonly string[] }>();
+
 /** The named targets and all that they need, dependencies first; ties in the order of declaration. */
 export function closure(graph: Graph, names: readonly string[]): readonly string[] {
+  const last = lastClosures.get(graph);
+  if (last?.names === names) return last.order;
+  const order = closureOf(graph, names);
+  lastClosures.set(graph, { names, order });
+  return order;
+}
+
+function closureOf(graph: Graph, names: readonly string[]): readonly string[] {
   const wanted = new Set<string>(names);
   const queue = [...names];
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {

@@ -134,7 +134,7 @@ export class Job {
     );
     if (!edited) {
       // A result that no trusted key signed is not the next run's.
-      if (state.records.find(name, record.fingerprint) !== undefined) await judgements?.keep(declaration, record, state, inputs);
+      if (state.records.has(name, record.fingerprint)) await judgements?.keep(declaration, record, state, inputs);
     } else {
       on({ type: "warning", code: "IMG3014", message: `What "${name}" reads was edited while it ran`, hint: "Its result was not recorded: the next run makes it again" });
     }

@@ -32,6 +32,8 @@ export interface Loaded {
   readonly recipeSheet?: (declaration: Declaration) => Promise<RecipeSheet | undefined>;
   /** A target with its recipe; evaluates the imagefile if that has not been done. */
   registered(name: string): Promise<Registered>;
+  /** Says that no other recipes will be asked for, so that the others need not be looked at when the imagefile is evaluated. */
+  readonly narrow?: (names: ReadonlySet<string>) => void;
 }
 
 /** Milliseconds by which a file's time stamp may lag behind the clock. */
@@ -52,10 +54,12 @@ export async function load(project: Project, cache: StatCache, options: { readon
   const began = Date.now();
   const kept = options.snapshot === false ? undefined : readSnapshot(file, project.imagefile, cache, process.env, options.believed);
   if (kept !== undefined) {
-    const graph = buildGraph(kept.evaluation.declarations);
+    const { graph } = kept;
     let targets: Promise<Map<string, Registered>> | undefined;
-    return loaded(kept.evaluation, kept, graph, async (name) => {
-      targets ??= evaluate(project).then(({ registered }) => {
+    let only: ReadonlySet<string> | undefined;
+    const registered = async (name: string): Promise<Registered> => {
+      if (only?.has(name) === false) throw new Error(`The recipe of "${name}" was not to be asked for`);
+      targets ??= evaluate(project, only).then(({ registered }) => {
         // The recipes that were just read must be those whose digests the snapshot has.
         if (editedSince(kept.files.keys(), began)) {
           throw new ImgtaskError("IMG2026", "The imagefile, or what it reads, was edited while it was being read", { hint: "Run again", exitCode: ExitCode.temporary });
@@ -73,7 +77,11 @@ export async function load(project: Project, cache: StatCache, options: { readon
         });
       }
       return one;
-    });
+    };
+    const narrow = (names: ReadonlySet<string>): void => {
+      if (targets === undefined) only = names;
+    };
+    return { ...loaded(kept.evaluation, kept, graph, registered), narrow };
   }
   const { registered, default: named, watched } = await evaluate(project);
   const environment = watched.environment();
@@ -118,9 +126,9 @@ export async function load(project: Project, cache: StatCache, options: { readon
   // What has no content to compare is only seen by evaluating again.
   const comparable = listed.length === 0 && read.every(([, content]) => content !== undefined);
   const others = settings.map((name) => join(project.directory, name)).filter((path) => !files.has(path));
-  const evaluation: Evaluation = { declarations, recipes, ...(named === undefined ? {} : { default: named }) };
+  const evaluation: Evaluation = { recipes, ...(named === undefined ? {} : { default: named }) };
   const keep = comparable && !edited && options.snapshot !== false && options.write !== false;
-  const basis = keep ? writeSnapshot(file, project.imagefile, evaluation, [...files], others, environment, cache) : undefined;
+  const basis = keep ? writeSnapshot(file, project.imagefile, graph, evaluation, [...files], others, environment, cache) : undefined;
   const byName = new Map(registered.map((one) => [one.declaration.name, one]));
   const sheetOf = ({ name }: Declaration): RecipeSheet | undefined => {
     const one = code?.recipes.get(name);
@@ -178,10 +186,12 @@ interface Evaluated {
   readonly watched: Watched;
 }
 
-/** Imports the imagefile and collects what it declares. */
-async function evaluate(project: Project): Promise<Evaluated> {
-  const targets = registry().targets;
+/** Imports the imagefile and collects what it declares: everything, or the targets among some names. */
+async function evaluate(project: Project, only?: ReadonlySet<string>): Promise<Evaluated> {
+  const declared = registry();
+  const { targets } = declared;
   targets.length = 0;
+  declared.only = only;
   await useTypeScript();
   const watched = watch();
   try {
@@ -191,6 +201,7 @@ async function evaluate(project: Project): Promise<Evaluated> {
   } catch (error) {
     throw evaluationError(error, project);
   } finally {
+    declared.only = undefined;
     watched.restore();
   }
 }

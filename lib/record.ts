@@ -9,6 +9,7 @@ import type { Content } from "./content.ts";
 import { type Digest, digestOf, isDigest } from "./digest.ts";
 import type { Reason } from "./event.ts";
 import type { Manifest } from "./fingerprint.ts";
+import { guard, type Line, RecordLog } from "./record-log.ts";
 
 /** A stored output. */
 export interface StoredOutput extends Content {
@@ -61,13 +62,15 @@ export interface Record {
 class Entry {
   /** The JSON of the record, byte by byte what is signed. */
   readonly body: string;
+  readonly fingerprint: Digest;
   readonly signature: string | undefined;
   /** Whether it is believed; found out when it is asked for. */
   believed: boolean | undefined;
   #record: Record | undefined;
 
-  constructor(record: Record | undefined, body: string, signature: string | undefined, believed?: boolean) {
+  constructor(record: Record, body: string, signature: string | undefined, believed?: boolean) {
     this.#record = record;
+    this.fingerprint = record.fingerprint;
     this.believed = believed;
     this.body = body;
     this.signature = signature;
@@ -78,16 +81,14 @@ class Entry {
   }
 
   /** Keeps the text alone, which takes a quarter of the memory: few results are asked for again by the run that made them. */
-  forget(): void {
+  forget(): this {
     this.#record = undefined;
+    return this;
   }
 }
 
 /** Results kept of one target, so that going back to an earlier state restores instead of running. */
 const keptPerTarget = 8;
-
-/** Characters of the digest that guards a line. */
-const guard = 16;
 
 function encode({ body, signature }: Entry): string {
   // JSON holds no tab of its own.
@@ -100,26 +101,6 @@ function encode({ body, signature }: Entry): string {
 function writeAll(fd: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
-}
-
-/** A line of the log that nobody has asked for yet. */
-interface Line {
-  readonly start: number;
-  readonly end: number;
-}
-
-const opening = Buffer.from('{"target":"');
-
-/**
- * Name of the target that a line is about, without reading the rest: the log of thousands of targets is opened to look
- * up a few. `undefined` when the line is damaged; `""` when its name has to be read with the rest.
- */
-function nameIn(log: Buffer, { start, end }: Line): string | undefined {
-  if (log[start + guard] !== 32 || digestOf(log.subarray(start + guard + 1, end)).slice(0, guard) !== log.toString("latin1", start, start + guard)) return undefined;
-  const from = start + guard + 1 + opening.length;
-  if (from > end || log.compare(opening, 0, opening.length, from - opening.length, from) !== 0) return "";
-  const name = log.toString("latin1", from, log.indexOf(34, from));
-  return /^[A-Za-z0-9._+:-]+$/.test(name) ? name : "";
 }
 
 function decode(text: string): Entry | undefined {
@@ -136,7 +117,7 @@ function decode(text: string): Entry | undefined {
 }
 
 /** Id of the key that a result says it is signed with; `""` when it is not signed. */
-const signerOf = ({ record, signature }: Entry): string => (signature === undefined ? "" : String(record.producer?.key));
+const signerOf = (entry: Entry): string => (entry.signature === undefined ? "" : String(entry.record.producer?.key));
 
 /**
  * Of one target's results the newest of each fingerprint and signer, and no more than are kept of a signer: nobody's
@@ -145,7 +126,7 @@ const signerOf = ({ record, signature }: Entry): string => (signature === undefi
 function newest(list: readonly Entry[]): Entry[] {
   const seen = new Set<string>(), counts = new Map<string, number>();
   return list.toReversed().filter((entry) => {
-    const signer = signerOf(entry), key = `${entry.record.fingerprint} ${signer}`;
+    const signer = signerOf(entry), key = `${entry.fingerprint} ${signer}`;
     const count = counts.get(signer) ?? 0;
     if (seen.has(key) || count === keptPerTarget) return false;
     seen.add(key);
@@ -154,21 +135,25 @@ function newest(list: readonly Entry[]): Entry[] {
   }).reverse();
 }
 
+/** Targets that are looked up one by one; for more, the whole log is read. */
+const few = 16;
+
 /** The results on record. */
 export class Records {
   readonly #file: string;
   readonly #trust: Trust | undefined;
-  readonly #log: Buffer;
+  readonly #log: RecordLog;
   /** Newest last. */
   readonly #byTarget = new Map<string, Entry[]>();
-  /** Those that were not decoded yet, newest last. */
-  readonly #unread = new Map<string, Line[]>();
+  /** Those that were not decoded yet, newest last; `undefined` while the log was not read but for a few targets. */
+  #unread: Map<string, Line[]> | undefined;
+  /** Those few. */
+  readonly #found = new Set<string>();
   #lines = 0;
   /** Lines of each target, superseded ones included. */
   readonly #counts = new Map<string, number>();
   #untrusted = 0;
-  /** Lines that could not be read; each was a result and is forgotten. */
-  readonly damaged: number;
+  #damaged = 0;
   /** Length of the log without its unfinished last line, when there is one. */
   #unfinished: number | undefined;
 
@@ -187,47 +172,64 @@ export class Records {
       // No results yet. But where the disk fails, everything would run again.
       if (["EIO", "ESTALE"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
-    const end = bytes.lastIndexOf(10) + 1;
-    let damaged = end === bytes.length ? 0 : 1;
-    this.#log = bytes;
-    for (let start = 0, stop: number; start < end; start = stop + 1) {
-      stop = bytes.indexOf(10, start);
-      if (stop === start) continue;
-      this.#lines++;
-      const line = { start, end: stop };
-      const name = nameIn(bytes, line);
-      if (name === undefined) damaged++;
-      else if (name !== "") {
-        this.#count(name);
-        const lines = this.#unread.get(name);
-        if (lines === undefined) this.#unread.set(name, [line]);
-        else lines.push(line);
-      } else {
-        const entry = this.#decode(line);
-        if (entry === undefined) damaged++;
-        else {
-          this.#count(entry.record.target);
-          this.#remember(entry);
-        }
+    this.#log = new RecordLog(bytes);
+    this.#unfinished = this.#log.unfinished;
+  }
+
+  /** Lines that could not be read; each was a result and is forgotten. Reads the whole log. */
+  get damaged(): number {
+    this.#readAll();
+    return this.#damaged;
+  }
+
+  /** Whether the whole log was read; as long as few targets are asked for, it need not be. */
+  get whole(): boolean {
+    return this.#unread !== undefined;
+  }
+
+  #readAll(): Map<string, Line[]> {
+    if (this.#unread !== undefined) return this.#unread;
+    const { byTarget, others, count, damaged } = this.#log.lines();
+    this.#unread = byTarget;
+    this.#lines += count;
+    this.#damaged = damaged;
+    for (const [target, lines] of byTarget) this.#count(target, lines.length);
+    for (const target of this.#found) byTarget.delete(target);
+    for (const line of others) {
+      const entry = this.#decode(line);
+      if (entry === undefined) this.#damaged++;
+      else {
+        this.#count(entry.record.target);
+        this.#remember(entry);
       }
     }
-    this.damaged = damaged;
-    this.#unfinished = end === bytes.length ? undefined : end;
+    return byTarget;
   }
 
-  #count(target: string): void {
-    this.#counts.set(target, (this.#counts.get(target) ?? 0) + 1);
+  #count(target: string, lines = 1): void {
+    this.#counts.set(target, (this.#counts.get(target) ?? 0) + lines);
   }
 
-  #decode({ start, end }: Line): Entry | undefined {
-    return decode(this.#log.toString("utf8", start + guard + 1, end));
+  #decode(line: Line): Entry | undefined {
+    return decode(this.#log.text(line));
+  }
+
+  /** Lines about a target that were not decoded yet. */
+  #linesOf(target: string): readonly Line[] | undefined {
+    if (this.#unread === undefined && this.#found.has(target)) return undefined;
+    if (this.#unread === undefined && this.#found.size < few) {
+      this.#found.add(target);
+      return this.#log.linesOf(target);
+    }
+    const unread = this.#readAll(), lines = unread.get(target);
+    unread.delete(target);
+    return lines;
   }
 
   /** What is known of a target, newest last. */
   #entries(target: string): readonly Entry[] {
-    const lines = this.#unread.get(target);
+    const lines = this.#linesOf(target);
     if (lines !== undefined) {
-      this.#unread.delete(target);
       for (const line of lines) {
         const entry = this.#decode(line);
         // What is not about this target was made by somebody who can make checksums.
@@ -239,7 +241,8 @@ export class Records {
 
   /** Names of all targets that something is known of. */
   #targets(): readonly string[] {
-    return [...new Set([...this.#byTarget.keys(), ...this.#unread.keys()])];
+    const unread = this.#readAll();
+    return [...new Set([...this.#byTarget.keys(), ...unread.keys()])];
   }
 
   #remember(entry: Entry): void {
@@ -269,7 +272,12 @@ export class Records {
 
   /** The result of a target with this fingerprint, or `undefined`. */
   find(target: string, fingerprint: Digest): Record | undefined {
-    return this.#entries(target).findLast((entry) => entry.record.fingerprint === fingerprint && this.#believes(entry))?.record;
+    return this.#entries(target).findLast((entry) => entry.fingerprint === fingerprint && this.#believes(entry))?.record;
+  }
+
+  /** Whether {@linkcode find} would find one; reads none. */
+  has(target: string, fingerprint: Digest): boolean {
+    return this.#entries(target).some((entry) => entry.fingerprint === fingerprint && this.#believes(entry));
   }
 
   /** The newest result of a target, or `undefined`. */
@@ -333,7 +341,7 @@ export class Records {
     // This run's own, unsigned: not taken by a run that trusts some, and nothing to warn of.
     if (producer === undefined) return new Entry(record, JSON.stringify(record), undefined, this.#trust === undefined ? undefined : false);
     const body = JSON.stringify({ ...record, producer });
-    return new Entry(undefined, body, this.#trust!.sign(body));
+    return new Entry(record, body, this.#trust!.sign(body)).forget();
   }
 
   /** What compacting keeps: of a run that trusts some, also what others may take, but nothing that is forged. */
@@ -352,7 +360,8 @@ export class Records {
 
   /** Writes the log anew when most of its lines are superseded or damaged. Failing to is no error: the old one stays. */
   compact(): void {
-    // Whether it is worth while to read all of it.
+    this.#readAll();
+    // Whether it is worth while to decode all of it.
     let most = 0;
     for (const count of this.#counts.values()) most += Math.min(count, keptPerTarget);
     if (this.#lines < 64 || this.#lines < most * 2) return;

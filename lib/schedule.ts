@@ -121,7 +121,7 @@ class Schedule {
     for (const name of this.#order) {
       if (this.#outcomes.has(name)) continue;
       this.#outcomes.set(name, "cancelled");
-      if (this.#loaded.graph.get(name)!.declaration.kind !== "group") this.#options.on({ type: "target cancelled", target: name });
+      if (!this.#isGroup(name)) this.#options.on({ type: "target cancelled", target: name });
     }
     return { outcomes: this.#outcomes, failure: this.#failure };
   }
@@ -150,7 +150,7 @@ class Schedule {
   }
 
   #isGroup(name: string): boolean {
-    return this.#loaded.graph.get(name)!.declaration.kind === "group";
+    return this.#loaded.graph.get(name)!.group;
   }
 
   /** All that the target needs is done: decide whether it is fresh. */
@@ -314,7 +314,7 @@ class Schedule {
       for (const dependent of this.#loaded.graph.get(name)!.dependents) {
         if (!this.#waiting.has(dependent) || this.#outcomes.has(dependent)) continue;
         this.#outcomes.set(dependent, "skipped");
-        if (this.#loaded.graph.get(dependent)!.declaration.kind !== "group") this.#options.on({ type: "target skipped", target: dependent, because: failed });
+        if (!this.#isGroup(dependent)) this.#options.on({ type: "target skipped", target: dependent, because: failed });
         queue.push(dependent);
       }
     }

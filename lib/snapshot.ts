@@ -1,20 +1,23 @@
 /**
  * The evaluated graph as data, kept so that a run with nothing to do need not evaluate the imagefile: valid while
  * every file and environment variable that the evaluation read is unchanged. Runs no code of the user's.
+ *
+ * The file is a line with the SHA-256 of all that follows, a line of JSON with the edges and what it rests on, and a
+ * line of JSON for each declaration: of thousands, a run with little to do reads a few.
  * @module
  */
 import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Digest, digestFileSync, digestOf, saltedDigest } from "./digest.ts";
+import type { Graph, Node } from "./graph.ts";
 import type { StatCache } from "./stat-cache.ts";
 import type { Declaration } from "./target.ts";
 
-const format = "imgtask snapshot 1";
+const format = "imgtask snapshot 2";
 
-/** What an evaluation of the imagefile yields, as data. */
+/** What an evaluation of the imagefile yields beside the graph, as data. */
 export interface Evaluation {
-  readonly declarations: readonly Declaration[];
   /** Name of the default target or group. */
   readonly default?: string;
   /**
@@ -24,8 +27,16 @@ export interface Evaluation {
   readonly recipes: Readonly<Record<string, Digest>>;
 }
 
+const flags = { group: 1, secret: 2 } as const;
+
 interface Stored extends Evaluation {
   readonly format: string;
+  /** Names of the targets, in the order of their declaration. */
+  readonly names: readonly string[];
+  readonly flags: readonly number[];
+  /** What each target needs, by its place among the names; and for each target where its part ends. */
+  readonly needs: readonly number[];
+  readonly ends: readonly number[];
   readonly runtime: string;
   readonly imagefile: string;
   /** `null`: not there. */
@@ -39,6 +50,7 @@ const runtime = `${process.version} ${process.arch}`;
 
 /** A kept evaluation, and what it rests on. */
 export interface Snapshot {
+  readonly graph: Graph;
   readonly evaluation: Evaluation;
   /** Tells it from every other one. */
   readonly id: string;
@@ -72,23 +84,65 @@ export function cachedDigest(path: string, cache: StatCache): Digest | undefined
  */
 export function readSnapshot(file: string, imagefile: string, cache: StatCache, env: NodeJS.ProcessEnv, believed?: string): Snapshot | undefined {
   try {
-    const text = readFileSync(file, "utf8");
-    const end = text.indexOf("\n");
-    const body = text.slice(end + 1);
-    if (text.slice(0, end) !== digestOf(body)) return undefined;
-    const stored = JSON.parse(body) as Stored;
+    const bytes = readFileSync(file);
+    const end = bytes.indexOf(10);
+    const body = bytes.subarray(end + 1), id = bytes.toString("latin1", 0, end);
+    if (id !== digestOf(body)) return undefined;
+    const [head, ...lines] = body.toString("utf8").split("\n");
+    const stored = JSON.parse(head!) as Stored;
     if (stored.format !== format || stored.runtime !== runtime || stored.imagefile !== imagefile) return undefined;
-    if (text.slice(0, end) === believed) return snapshotOf(believed, stored);
-    for (const [name, digest] of stored.environment) if (saltedDigest(stored.salt, name, env[name]) !== digest) return undefined;
-    for (const [path, digest] of stored.files) if ((cachedDigest(path, cache) ?? null) !== digest) return undefined;
-    return snapshotOf(text.slice(0, end), stored);
+    if (id !== believed) {
+      for (const [name, digest] of stored.environment) if (saltedDigest(stored.salt, name, env[name]) !== digest) return undefined;
+      for (const [path, digest] of stored.files) if ((cachedDigest(path, cache) ?? null) !== digest) return undefined;
+    }
+    return snapshotOf(id, stored, keptGraph(stored, lines));
   } catch {
     return undefined;
   }
 }
 
-function snapshotOf(id: string, stored: Stored): Snapshot {
-  return { evaluation: stored, id, files: new Map(stored.files), environment: stored.environment.map(([name]) => name) };
+function snapshotOf(id: string, stored: Stored, graph: Graph): Snapshot {
+  return { graph, evaluation: stored, id, files: new Map(stored.files), environment: stored.environment.map(([name]) => name) };
+}
+
+function edgesOf(graph: Graph): Pick<Stored, "names" | "needs" | "ends"> {
+  const names = [...graph.keys()], at = new Map(names.map((name, i) => [name, i]));
+  const needs: number[] = [], ends: number[] = [];
+  for (const { dependencies } of graph.values()) {
+    for (const need of dependencies) needs.push(at.get(need)!);
+    ends.push(needs.length);
+  }
+  return { names, needs, ends };
+}
+
+/** A target of a kept graph. */
+class KeptNode implements Node {
+  readonly dependencies: readonly string[];
+  readonly dependents: string[] = [];
+  readonly group: boolean;
+  readonly secret: boolean;
+  #declaration: Declaration | string;
+
+  constructor(line: string, flag: number, dependencies: readonly string[]) {
+    this.#declaration = line;
+    this.group = (flag & flags.group) !== 0;
+    this.secret = (flag & flags.secret) !== 0;
+    this.dependencies = dependencies;
+  }
+
+  get declaration(): Declaration {
+    return typeof this.#declaration === "string" ? (this.#declaration = JSON.parse(this.#declaration) as Declaration) : this.#declaration;
+  }
+}
+
+/** A graph that was in order when it was kept. */
+function keptGraph({ names, flags: flag, needs, ends }: Stored, lines: readonly string[]): Graph {
+  const nodes = names.map((_, i) => new KeptNode(lines[i]!, flag[i]!, needs.slice(i === 0 ? 0 : ends[i - 1]!, ends[i]!).map((need) => names[need]!)));
+  const graph = new Map(nodes.map((node, i) => [names[i]!, node]));
+  // In the order of the names, as they were.
+  const order = names.map((_, i) => i).sort((a, b) => (names[a]! < names[b]! ? -1 : 1));
+  for (const i of order) for (const need of nodes[i]!.dependencies) graph.get(need)!.dependents.push(names[i]!);
+  return graph;
 }
 
 /**
@@ -100,6 +154,7 @@ function snapshotOf(id: string, stored: Stored): Snapshot {
 export function writeSnapshot(
   file: string,
   imagefile: string,
+  graph: Graph,
   evaluation: Evaluation,
   files: readonly string[],
   optional: readonly string[],
@@ -110,6 +165,7 @@ export function writeSnapshot(
   const digests = files.map((path) => [path, cachedDigest(path, cache)] as const);
   if (digests.some(([, digest]) => digest === undefined)) return undefined;
   const others = optional.map((path) => [path, cachedDigest(path, cache) ?? null] as const);
+  const nodes = [...graph.values()];
   const stored: Stored = {
     ...evaluation,
     format,
@@ -118,14 +174,16 @@ export function writeSnapshot(
     files: [...(digests as readonly (readonly [string, Digest])[]), ...others],
     salt,
     environment: Object.entries(environment).map(([name, value]) => [name, saltedDigest(salt, name, value)] as const),
+    flags: nodes.map(({ group, secret }) => (group ? flags.group : 0) | (secret ? flags.secret : 0)),
+    ...edgesOf(graph),
   };
-  const body = JSON.stringify(stored);
+  const body = [stored, ...nodes.map(({ declaration }) => declaration)].map((line) => JSON.stringify(line)).join("\n");
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const id = digestOf(body);
     writeFileSync(`${file}.new`, `${id}\n${body}`, { mode: 0o600 });
     renameSync(`${file}.new`, file);
-    return snapshotOf(id, stored);
+    return snapshotOf(id, stored, graph);
   } catch {
     return undefined;
   }

@@ -5,35 +5,17 @@
  * @module
  */
 import type { BigIntStats } from "node:fs";
-import { type Column, readColumns, writeColumns } from "./columns.ts";
+import { readColumns, writeColumns } from "./columns.ts";
 import { type Digest, digestFile, digestFileSync } from "./digest.ts";
 import { bootId, isRacy, statOf } from "./files.ts";
+import { type StatRow, StatTable } from "./stat-table.ts";
 
 /** Entries unused for this many runs are looked at, and dropped when the file is another. */
 const maxIdle = 30;
 /** Files up to this many bytes are read at once. */
 const small = 1_000_000n;
 
-const format = "imgtask stat-cache 1";
-
-interface Entry {
-  readonly identity: string;
-  readonly digest: Digest;
-  run: number;
-  /** Written since the host was booted, and perhaps not on disk yet: another boot may find something else. */
-  readonly unsynced: boolean;
-}
-
-/** The columns of the file, and the place in them of each path. */
-interface Kept {
-  readonly at: ReadonlyMap<string, number>;
-  readonly identities: readonly string[];
-  readonly digests: readonly Digest[];
-  readonly runs: Uint32Array;
-  readonly unsynced: Uint32Array;
-}
-
-const none = new Uint32Array();
+const format = "imgtask stat-cache 2";
 
 /** Text that changes whenever a file's content could have. */
 export function identityOf(stat: BigIntStats): string {
@@ -43,42 +25,44 @@ export function identityOf(stat: BigIntStats): string {
 /** Digests by path and identity. */
 export class StatCache {
   readonly #file: string;
-  /** What was read from the file, and where in it each path is; entries are made of it when they are asked for. */
-  #kept: Kept | undefined;
-  readonly #entries = new Map<string, Entry>();
+  /** What was read from the file; entries are made of it when they are asked for. */
+  #kept: StatTable | undefined;
+  readonly #entries = new Map<string, StatRow>();
   readonly #forgotten = new Set<string>();
   #run = 1;
   #dirty = false;
   readonly #carried = new Map<string, { readonly from: BigIntStats; readonly to: BigIntStats }>();
   readonly #boot: string | undefined = bootId();
+  #sameBoot = false;
 
   /** Reads nothing yet. A missing or damaged file is an empty cache. */
   constructor(file: string) {
     this.#file = file;
   }
 
-  #read(): Kept {
+  #read(): StatTable {
     if (this.#kept !== undefined) return this.#kept;
     const file = readColumns(this.#file, format);
-    const [paths = [], identities = [], digests = [], runs = none, unsynced = none] = (file?.columns ?? []) as readonly [string[]?, string[]?, Digest[]?, Uint32Array?, Uint32Array?];
-    const sameBoot = this.#boot !== undefined && file?.own === this.#boot;
-    const at = new Map<string, number>();
-    for (let i = 0; i < paths.length; i++) {
-      if (runs[i]! >= this.#run) this.#run = runs[i]! + 1;
-      if (sameBoot || unsynced[i] === 0) at.set(paths[i]!, i);
-    }
-    return (this.#kept = { at, identities, digests, runs, unsynced });
+    this.#kept = new StatTable(file?.columns);
+    this.#sameBoot = this.#boot !== undefined && file?.own === this.#boot;
+    this.#run = this.#kept.runs.reduce((most, run) => Math.max(most, run), 0) + 1;
+    return this.#kept;
   }
 
-  #entry(path: string): Entry | undefined {
-    const { at, identities, digests, runs, unsynced } = this.#read();
+  #entry(path: string): StatRow | undefined {
+    const kept = this.#read();
     const entry = this.#entries.get(path);
     if (entry !== undefined || this.#forgotten.has(path)) return entry;
-    const i = at.get(path);
-    return i === undefined ? undefined : { identity: identities[i]!, digest: digests[i]!, run: runs[i]!, unsynced: unsynced[i] !== 0 };
+    const row = kept.indexOf(path);
+    return row === undefined || !this.#vouched(kept, row) ? undefined : kept.row(row);
   }
 
-  #set(path: string, entry: Entry): void {
+  /** Whether what a row tells of is on disk, or was written since the host was booted. */
+  #vouched(kept: StatTable, row: number): boolean {
+    return this.#sameBoot || !kept.isUnsynced(row);
+  }
+
+  #set(path: string, entry: StatRow): void {
     this.#forgotten.delete(path);
     this.#entries.set(path, entry);
   }
@@ -133,7 +117,7 @@ export class StatCache {
   }
 
   /** Paths that {@linkcode StatCache.carry} was used for. */
-  get moved(): { has(path: string): boolean; readonly size: number } {
+  get moved(): { has(path: string): boolean; keys(): Iterable<string>; readonly size: number } {
     return this.#carried;
   }
 
@@ -156,7 +140,7 @@ export class StatCache {
   }
 
   /** Whether an entry that nobody asked for lately still says something: who rests on evidence does not ask. */
-  #still(path: string, entry: Entry): boolean {
+  #still(path: string, entry: StatRow): boolean {
     // A key may say before the path what the digest is of.
     const stat = statOf(path.slice(Math.max(0, path.indexOf("/"))));
     if (stat === undefined || identityOf(stat) !== entry.identity) return false;
@@ -167,22 +151,20 @@ export class StatCache {
   /** Writes the cache when it changed. Failing to is no error. */
   flush(): void {
     if (!this.#dirty) return;
-    const { at } = this.#read();
-    const paths: string[] = [], entries: Entry[] = [];
-    for (const path of new Set([...at.keys(), ...this.#entries.keys()])) {
-      const entry = this.#entry(path);
-      if (entry === undefined || (this.#run - entry.run >= maxIdle && !this.#still(path, entry))) continue;
-      paths.push(path);
-      entries.push(entry);
+    const kept = this.#read(), dropped = new Set<number>(), added = new Map(this.#entries);
+    for (const path of [...added.keys(), ...this.#forgotten]) {
+      const row = kept.indexOf(path);
+      if (row !== undefined) dropped.add(row);
     }
-    const columns: readonly Column[] = [
-      paths,
-      entries.map(({ identity }) => identity),
-      entries.map(({ digest }) => digest),
-      Uint32Array.from(entries, ({ run }) => run),
-      Uint32Array.from(entries, ({ unsynced }) => (unsynced ? 1 : 0)),
-    ];
-    writeColumns(this.#file, format, this.#boot ?? null, columns);
+    for (let row = 0; row < kept.runs.length; row++) {
+      if (dropped.has(row)) continue;
+      const idle = this.#run - kept.runs[row]! >= maxIdle, vouched = this.#vouched(kept, row);
+      if (vouched && !idle) continue;
+      dropped.add(row);
+      const path = kept.path(row), entry = kept.row(row);
+      if (vouched && this.#still(path, entry)) added.set(path, entry);
+    }
+    writeColumns(this.#file, format, this.#boot ?? null, kept.with(dropped, added));
     this.#dirty = false;
   }
 }

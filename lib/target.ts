@@ -136,6 +136,11 @@ export interface Registered {
 
 interface Registry {
   readonly targets: Registered[];
+  /**
+   * Names of the targets whose recipes are wanted, where the declarations are known already: of the others only
+   * handles are made. `undefined`: all.
+   */
+  only?: ReadonlySet<string> | undefined;
 }
 
 const registryKey = Symbol.for("imgtask.registry@1");
@@ -210,6 +215,7 @@ export function target<
   const P extends Params = {},
   const S extends Secrets = {},
 >(name: Name, spec: TargetSpec<I, P, O, S>): Target<Name, O> {
+  if (registry().only?.has(name) === false) return handlesOf(name, spec);
   const frames = callerFrames();
   const location = placeIn(frames);
   checkName(name, location);
@@ -219,13 +225,11 @@ export function target<
   lift(spec.inputs ?? {}, "inputs", found, name, location);
   const params = lift(spec.params ?? {}, "params", found, name, location) ?? null;
   const outputs: Record<string, OutputSpec> = {};
-  const handles: Record<string, Artifact> = {};
   for (const [key, value] of Object.entries(spec.outputs)) {
     if (!/^[A-Za-z_][A-Za-z0-9_-]*$/.test(key)) throw badOutputName(key, name, location);
     const declared = typeof value === "string" ? { form: value, type: value } : value;
     if (declared.path !== undefined) checkOutputPath(declared.path, name, location);
     outputs[key] = declared;
-    handles[key] = makeArtifact(declared.type, name, key, declared.form, declared.path);
   }
   const declaration: Declaration = {
     name,
@@ -260,11 +264,17 @@ export function target<
     secrets: spec.secrets ?? {},
     frames,
   });
-  return Object.freeze({
-    name,
-    description: spec.description,
-    outputs: Object.freeze(handles) as Target<Name, O>["outputs"],
-  });
+  return handlesOf(name, spec);
+}
+
+/** What the imagefile gets. */
+function handlesOf<Name extends string, O extends Outputs>(name: Name, spec: { readonly description?: string; readonly outputs: O }): Target<Name, O> {
+  const handles: Record<string, Artifact> = {};
+  for (const [key, value] of Object.entries(spec.outputs)) {
+    const { type, form, path } = typeof value === "string" ? ({ form: value, type: value } as OutputSpec) : value;
+    handles[key] = makeArtifact(type, name, key, form, path);
+  }
+  return Object.freeze({ name, description: spec.description, outputs: Object.freeze(handles) as Target<Name, O>["outputs"] });
 }
 
 /** A name for several targets. */
@@ -287,9 +297,12 @@ export function group<const Name extends string>(
   members: readonly { readonly name: string }[],
   options: { readonly description?: string } = {},
 ): Group<Name> {
+  const names = members.map((member) => member.name);
+  const made = Object.freeze({ name, description: options.description, members: Object.freeze(names) });
+  // A group has no recipe.
+  if (registry().only !== undefined) return made;
   const location = callerLocation();
   checkName(name, location);
-  const names = members.map((member) => member.name);
   registry().targets.push({
     declaration: {
       name,
@@ -310,5 +323,5 @@ export function group<const Name extends string>(
     secrets: {},
     frames: [],
   });
-  return Object.freeze({ name, description: options.description, members: Object.freeze(names) });
+  return made;
 }

@@ -2,6 +2,7 @@
  * What every command of the command line is given. Knows no command.
  * @module
  */
+import type { Evidence } from "../evidence.ts";
 import type { Graph } from "../graph.ts";
 import { wantsColor } from "../report/choose.ts";
 import type { Options } from "./options.ts";
@@ -25,6 +26,8 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Whether text for `stderr` may hold colours. */
   readonly color: boolean;
+  /** Of a run: the evidence that was looked at just now, and did not suffice. */
+  readonly evidence?: Evidence | undefined;
   /** Writes text as it is; a line ends with its own newline. */
   stdout(text: string): void;
   stderr(text: string): void;

@@ -91,7 +91,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     options = parseOptions(argv);
     const cwd = resolve(options.directory ?? ".");
-    if (options.command === "run" && [...options.given].every((name) => harmless.has(name)) && unchanged(options, cwd, process.env)) return ExitCode.ok;
+    const answer = options.command === "run" && [...options.given].every((name) => harmless.has(name)) ? unchanged(options, cwd, process.env) : undefined;
+    if (answer === true) return ExitCode.ok;
     let imagefile: string | undefined;
     try {
       imagefile = findProject(cwd, options.imagefile).imagefile;
@@ -103,6 +104,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       cwd,
       imagefile,
       env: process.env,
+      evidence: answer,
       signal: controller.signal,
       color: colorFor(options),
       stdout: (text) => void process.stdout.write(text),

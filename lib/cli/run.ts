@@ -65,7 +65,7 @@ function provenFresh(loaded: Loaded, state: State, names: readonly string[], evi
   for (const name of order.toReversed()) {
     if (proven.has(name)) continue;
     for (const dependency of loaded.graph.get(name)!.dependencies) {
-      if (loaded.graph.get(dependency)!.declaration.kind !== "group" && state.records.latest(dependency) === undefined) proven.delete(dependency);
+      if (!loaded.graph.get(dependency)!.group && state.records.latest(dependency) === undefined) proven.delete(dependency);
     }
   }
   return proven;
@@ -169,30 +169,38 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   const trace = options.trace === undefined ? undefined : (await import("./trace.ts")).openTrace(options.trace, context.cwd);
   prepareState(project);
   // The state is read only when nobody else can add to it any more.
+  let waited = false;
   const lock = await takeLock(project.state, {
     purpose: `imgtask ${options.targets.join(" ")}`.trimEnd().slice(0, 200),
     signal: context.signal,
-    waiting: (holder) => reporter.on({ type: "waiting", holder }),
+    waiting: (holder) => {
+      waited = true;
+      reporter.on({ type: "waiting", holder });
+    },
   });
   if (lock === undefined) return signalCode(context);
   try {
     const state = openState(project, trust, process.env, { frozen: options.frozen });
     const aside = trust === undefined ? [] : (await import("../trust.ts")).putAside(project, process.env);
-    const kept = Evidence.read(evidenceFile(project), { ...project, epoch: state.epoch, env: process.env });
+    // What was looked at a moment ago counts, unless somebody else was at work meanwhile.
+    const looked = waited || trust !== undefined || context.evidence?.isIn(evidenceFile(project)) !== true ? undefined : context.evidence;
+    const kept = looked ?? Evidence.read(evidenceFile(project), { ...project, epoch: state.epoch, env: process.env });
     // Results that somebody else recorded since are not in it.
     const held = kept?.basisHolds() === true ? kept : undefined;
     const loaded = await load(project, state.cache, { believed: held?.snapshot });
     const names = wanted(context, loaded);
     const before = held?.snapshot === loaded.basis?.id ? held : undefined;
     const proven = options.force || options.audit ? new Set<string>() : provenFresh(loaded, state, names, before);
+    const order = closure(loaded.graph, names).filter((name) => !loaded.graph.get(name)!.group);
+    if (proven.size > 0) loaded.narrow?.(new Set(order.filter((name) => !proven.has(name))));
     const judgements = new Judgements();
     await checkTools(context, { state, loaded }, names, proven);
     await removeLeftovers(state);
     const jobs = options.jobs ?? usableCores();
-    const order = closure(loaded.graph, names).filter((name) => loaded.graph.get(name)!.declaration.kind !== "group");
-    if (order.some((name) => loaded.graph.get(name)!.declaration.secrets !== undefined)) (await import("./hide.ts")).hideSecrets();
+    if (order.some((name) => loaded.graph.get(name)!.secret)) (await import("./hide.ts")).hideSecrets();
     reporter.on({ type: "run started", targets: order, jobs });
-    if (state.records.damaged > 0) {
+    // With evidence, the log is the one whose damage was told of.
+    if (before === undefined && state.records.damaged > 0) {
       reporter.on({ type: "warning", code: "IMG6001", message: `${state.records.damaged} recorded result${state.records.damaged === 1 ? "" : "s"} could not be read and will be made again`, hint: undefined });
     }
     if (aside.length > 0) {
@@ -220,7 +228,6 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     const counts: { [K in Outcome]: number } = { fresh: 0, restored: 0, done: 0, failed: 0, skipped: 0, cancelled: 0 };
     for (const name of order) counts[outcomes.get(name)!]++;
     if (counts.done > 0) {
-      state.records.compact();
       const { collectSometimes } = await import("../collect.ts");
       const newest = (): ReadonlySet<Digest> => {
         const records = [...state.records.all()].filter((record) => state.records.latest(record.target) === record);
@@ -231,6 +238,8 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
         const recorded = [...state.records.all()].flatMap(({ manifest }) => manifest.flatMap(([key, value]) => (key.startsWith("recipe ") ? [value] : [])));
         collectSheets(project.state, new Set([...recorded, ...[...loaded.graph.values()].map(({ declaration }) => loaded.recipeDigest(declaration))]));
       }
+      // What grew by a few lines only can wait until the store is looked at.
+      if (state.records.whole) state.records.compact();
     }
     judgements.write(evidenceFile(project), loaded, state, before);
     state.workplaces.close();

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { digestOf } from "../../lib/digest.ts";
 import { type Record, Records } from "../../lib/record.ts";
+import { randomFrom } from "../rig/random.ts";
 import { scratch } from "../rig/scratch.ts";
 
 const record = (target: string, content = target): Record => ({
@@ -116,4 +117,30 @@ test("compacting keeps what is kept, and a log that can be appended to", (t) => 
   records.append(record("b:1"));
   const again = new Records(file);
   assert.deepEqual([again.damaged, [...again.all()].length, again.latest("a:1")!.fingerprint], [0, 9, digestOf("99")]);
+});
+
+test("a few targets are found without reading the rest, and are what reading all of it gives", (t) => {
+  const file = join(scratch(t), "records");
+  const random = randomFrom(3);
+  const target = (i: number): string => `t:${i}`;
+  const log = new Records(file);
+  for (let i = 0; i < 400; i++) log.append(record(target(Math.floor(random() * 100)), String(i)));
+  const whole = readFileSync(file);
+  for (let round = 0; round < 40; round++) {
+    const bytes = Buffer.from(whole.subarray(0, round % 2 === 0 ? undefined : Math.floor(random() * whole.length)));
+    for (let flips = round; flips > 0; flips--) bytes[Math.floor(random() * bytes.length)]! ^= 1 << Math.floor(random() * 8);
+    writeFileSync(file, bytes);
+    const all = new Records(file), some = new Records(file);
+    assert.ok([...all.all()].length <= 400 && all.whole);
+    for (let i = 0; i < 10; i++) {
+      const name = target(Math.floor(random() * 110));
+      assert.deepEqual(some.results(name), all.results(name), name);
+      assert.deepEqual(some.latest(name), all.latest(name), name);
+    }
+    assert.equal(some.whole, false);
+    some.append(record(target(0), `round ${round}`));
+    all.append(record(target(0), `round ${round}`));
+    assert.deepEqual([...some.all()].map(({ target: name, fingerprint }) => `${name} ${fingerprint}`).sort(), [...all.all()].map(({ target: name, fingerprint }) => `${name} ${fingerprint}`).sort());
+    assert.equal(some.damaged, all.damaged);
+  }
 });
