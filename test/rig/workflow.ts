@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execFileSync } from "node:child_process";
 import { type Finished, repository, TestProject } from "./project.ts";
-import { startSwift, type Swift } from "./swift.ts";
+import { startSwift, type Swift, swiftMissing } from "./swift.ts";
 import { VendorIsos } from "./vendor-iso.ts";
 import { type VendorServer, vendorServer } from "./vendor-server.ts";
 
@@ -30,11 +30,11 @@ export class Workflow implements AsyncDisposable {
   readonly server: VendorServer;
   /** Public half of the key that signs what is published. */
   readonly publicKey: string;
-  /** Object storage with the example's bucket. */
-  readonly storage: Swift;
+  /** Object storage with the example's bucket; none where {@linkcode swiftMissing} says why. */
+  readonly storage: Swift | undefined;
   readonly #scratch: string;
 
-  private constructor(project: TestProject, server: VendorServer, storage: Swift, scratch: string) {
+  private constructor(project: TestProject, server: VendorServer, storage: Swift | undefined, scratch: string) {
     this.project = project;
     this.server = server;
     this.storage = storage;
@@ -46,7 +46,7 @@ export class Workflow implements AsyncDisposable {
   static async create({ more = "" }: { readonly more?: string } = {}): Promise<Workflow> {
     const scratch = mkdtempSync(join(tmpdir(), "imgtask-vendors-"));
     for (const name of ["media", "storage"]) mkdirSync(join(scratch, name));
-    const storage = await startSwift(join(scratch, "storage"));
+    const storage = swiftMissing() === undefined ? await startSwift(join(scratch, "storage")) : undefined;
     const isos = new VendorIsos(join(scratch, "media"));
     const server = await vendorServer([
       { vendor: "ubuntu", iso: isos.iso("ubuntu") },
@@ -58,8 +58,12 @@ export class Workflow implements AsyncDisposable {
     let text = project.read("imagefile.ts");
     for (const vendor of ["ubuntu", "rocky", "kali"]) text = replaced(text, `trust: ${vendor}.keys`, `trust: ${JSON.stringify({ keys: server.trust.keys })}`);
     for (const [vendor, path] of Object.entries(answers)) text = replaced(text, `console: [told.${vendor}]`, `console: [told.${vendor}, ${new RegExp(`RIG file: [0-9a-f]{64} {2}/rig/${path}`)}]`);
-    const reached = { endpoint: storage.endpoint, conditional: false, checksums: false };
-    project.write("imagefile.ts", replaced(`${text}\n${more}\n`, `s3({ bucket: "${storage.bucket}", `, `s3({ ...${JSON.stringify(reached)}, bucket: "${storage.bucket}", `));
+    text = `${text}\n${more}\n`;
+    if (storage !== undefined) {
+      const reached = { endpoint: storage.endpoint, conditional: false, checksums: false };
+      text = replaced(text, `s3({ bucket: "${storage.bucket}", `, `s3({ ...${JSON.stringify(reached)}, bucket: "${storage.bucket}", `);
+    }
+    project.write("imagefile.ts", text);
     mkdirSync(project.path("keys"));
     execFileSync("minisign", ["-G", "-W", "-p", project.path("keys/release.pub"), "-s", project.path("release.key")], { stdio: "ignore" });
     return new Workflow(project, server, storage, scratch);
@@ -67,8 +71,8 @@ export class Workflow implements AsyncDisposable {
 
   /** Runs targets to their end. */
   run(...targets: readonly string[]): Promise<Finished> {
-    const { accessKeyId, secretAccessKey } = this.storage;
-    const env = { ...this.server.env, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    const keys = this.storage === undefined ? {} : { AWS_ACCESS_KEY_ID: this.storage.accessKeyId, AWS_SECRET_ACCESS_KEY: this.storage.secretAccessKey };
+    const env = { ...this.server.env, ...keys };
     return this.project.start(["run", "--reporter", "plain", ...targets], { env, timeout: 170 * 60_000 }).finished;
   }
 
@@ -77,12 +81,12 @@ export class Workflow implements AsyncDisposable {
     const to = join(this.#scratch, "fetched");
     rmSync(to, { recursive: true, force: true });
     mkdirSync(to);
-    this.storage.s3cmd("get", "--recursive", `s3://${this.storage.bucket}/${prefix}`, `${to}/`);
+    this.storage!.s3cmd("get", "--recursive", `s3://${this.storage!.bucket}/${prefix}`, `${to}/`);
     return to;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.storage.stop();
+    await this.storage?.stop();
     await this.server.close();
     this.project.eject();
     rmSync(this.#scratch, { recursive: true, force: true });
