@@ -22,7 +22,7 @@ for (const name of imagefiles) {
 const targets = [...of].flatMap(([imagefile, registered]) => registered.map(({ declaration }) => ({ imagefile, declaration }))).filter(({ declaration }) => declaration.kind !== "group");
 
 /** Folders of plugins/ that are no kinds. */
-const helpers = ["arch", "machine", "secret"];
+const helpers = ["arch", "machine", "notices", "secret"];
 const folderOf = (module: string | undefined): string | undefined => /\/plugins\/([a-z-]+)\/[a-z0-9-]+\.[jt]s$/.exec(module ?? "")?.[1];
 
 test("the imagefiles use every kind there is", () => {
