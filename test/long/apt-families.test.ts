@@ -74,7 +74,11 @@ async function kaliArchive(): Promise<{ readonly server: Server; readonly url: s
   assert.ok(bring(`${mirror!.replace(/\/+$/, "")}/dists/bookworm/main/binary-amd64/Packages.xz`, packages));
   const empty = execFileSync("xz", ["-c"], { input: "" });
   const components = ["main", "contrib", "non-free", "non-free-firmware"];
-  const files = new Map(components.map((name) => [`${name}/binary-amd64/Packages.xz`, name === "main" ? readFileSync(packages) : empty]));
+  // apt passes over an index whose plain form is not in the list, too.
+  const files = new Map(components.flatMap((name) => {
+    const bytes = name === "main" ? readFileSync(packages) : empty, path = `${name}/binary-amd64/Packages`;
+    return [[`${path}.xz`, bytes], [path, execFileSync("xz", ["-dc"], { input: bytes, maxBuffer: 1 << 28 })]] as const;
+  }));
   const release = [
     "Origin: Kali", "Label: Kali", "Suite: kali-rolling", "Codename: kali-rolling", `Date: ${new Date().toUTCString()}`, "Architectures: amd64", `Components: ${components.join(" ")}`, "SHA256:",
     ...[...files].map(([name, bytes]) => ` ${createHash("sha256").update(bytes).digest("hex")} ${bytes.length} ${name}`), "",
