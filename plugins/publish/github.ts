@@ -69,7 +69,8 @@ export function github(options: GithubOptions): Publisher {
       const place = `release "${tag}" of ${repository}`;
       const api: Api = {
         base: (context.env["GITHUB_API_URL"] ?? "https://api.github.com").replace(/\/+$/, ""),
-        token: context.secrets["githubToken"]!,
+        // A file with a token ends in a line break, which no header may hold.
+        token: context.secrets["githubToken"]!.trimEnd(),
         place,
         env: context.env,
         signal: context.signal,

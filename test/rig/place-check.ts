@@ -77,6 +77,7 @@ export async function checkPlace(place: Place): Promise<readonly string[]> {
     assert.deepEqual((await carryOut(order)).map(({ uploaded }) => uploaded), [true, true, true]);
     const all = place.received();
     await sees(first, "after the first run");
+    if (place.latest !== undefined) assert.equal(place.latest(), "b7", "the link to the latest build");
     const lists = { ...order, files: order.files.slice(1) };
     if (nothing !== undefined) for (const [one, bytes] of Object.entries((await lookAt(lists))!)) assert.ok(first[one]!.equals(bytes), `"${one}" as it is read`);
     place.received();

@@ -3,7 +3,7 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lfsMissing, startLfs } from "./lfs-server.ts";
@@ -31,6 +31,8 @@ export interface Place {
   readonly chatter: number;
   /** Resolves when so many bytes have come since the last call of `received`. Only of places that carry on in the middle of a file. */
   readonly reached?: (bytes: number) => Promise<void>;
+  /** What `iso/latest` points to, where places have links. */
+  readonly latest?: () => string;
   /** Empties it. */
   empty(): Promise<void>;
   /** The order with wrong credentials, and the code that it must lead to. */
@@ -82,6 +84,7 @@ export const directoryPlace: PlaceKind = {
       order: { module: moduleOf("directory"), factory: "directory", options: [place, { build: "b7" }], secrets: {}, env: {} },
       flat: false, canaries: [], chatter: 0,
       read: async () => filesBelow(place),
+      latest: () => readlinkSync(join(place, "iso/latest")),
       received: writes(place),
       empty: async () => removing(place),
       stop: async () => removing(scratch),
@@ -103,6 +106,7 @@ export const sshPlace: PlaceKind = {
       environment: { KEY: sshd.key },
       flat: false, canaries: sshd.key.split("\n").slice(2, 4), chatter: 20_000,
       read: async () => filesBelow(place),
+      latest: () => readlinkSync(join(place, "iso/latest")),
       received: () => sshd.relay.received(),
       reached: sshd.relay.reached,
       empty: async () => removing(place),

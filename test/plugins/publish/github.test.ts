@@ -36,7 +36,7 @@ const seen = (tag: string): object => Object.fromEntries(Object.entries(server.p
 
 test("assets go to a draft that becomes public at the end; a second run sends 0 bytes", async () => {
   const files = { "kali.qcow2": "disk", "SHA256SUMS": "sums" };
-  assert.deepEqual((await carryOut(order("v1", files))).map(({ uploaded }) => uploaded), [true, true]);
+  assert.deepEqual((await carryOut(order("v1", files, `${server.token}\n`))).map(({ uploaded }) => uploaded), [true, true]);
   assert.equal(server.received(), 8);
   assert.deepEqual(seen("v1"), files);
   assert.deepEqual((await carryOut(order("v1", files))).map(({ uploaded }) => uploaded), [false, false]);

@@ -1,6 +1,7 @@
 /**
  * Conditions and abandoned uploads, at a real server: OpenStack Swift, which knows `If-None-Match` where a multipart upload
- * is completed. That of whole objects is in test/long, at Ceph's gateway.
+ * is completed. Of whole objects it ignores the condition; Ceph's gateway, which knows it there, takes a cluster to run and
+ * was asked by hand.
  * @module
  */
 import assert from "node:assert/strict";
