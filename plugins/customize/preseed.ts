@@ -57,8 +57,13 @@ function language({ locale, keyboard }: InstalledMachine): Answer[] {
     cannot(format, "locale", `"C.UTF-8", or language, country and UTF-8 as in "de_DE.UTF-8"`, locale);
   }
   if (!keymaps.has(keyboard)) cannot(format, "keyboard", `one of ${[...keymaps].join(", ")}`, keyboard);
+  const installed = neutral ? "en_US.UTF-8" : locale;
   return [
-    string("debian-installer/locale", neutral ? "en_US.UTF-8" : locale),
+    // What the installer itself speaks. On a serial console it knows nothing but English, and of a locale in another
+    // language it would ask what to do (localechooser, do_preseed); with the three apart it asks nothing.
+    string("debian-installer/language", "en"),
+    string("debian-installer/country", /_([A-Z]{2})/.exec(installed)![1]!),
+    string("debian-installer/locale", installed),
     select("keyboard-configuration/xkb-keymap", keyboard),
     boolean("console-setup/ask_detect", false),
   ];

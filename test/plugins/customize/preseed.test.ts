@@ -49,6 +49,8 @@ test("debconf-set-selections finds nothing to object to", () => {
 test("the machine is in the answers", () => {
   const found = answers(preseed(lab, context));
   const expected = {
+    "debian-installer/language": "en",
+    "debian-installer/country": "DE",
     "debian-installer/locale": "de_DE.UTF-8",
     "keyboard-configuration/xkb-keymap": "de",
     "netcfg/get_hostname": "lab",
