@@ -27,7 +27,7 @@ const page = "<!DOCTYPE html><html><title>Please log in</title></html>";
 const bsd = (size: number, bytes: Buffer = image): string => `# ${imageName}: ${size} bytes\nSHA256 (${imageName}) = ${hex(bytes)}\n`;
 const swapped = list.replace(hex(image), hex(evil));
 const lines = (text: string): string[] => text.split("\n");
-const accepted = (signedAt: string, version = "1.2"): unknown => ({ media: { "vendor-1": { list: { signedAt, version } } } });
+const accepted = (signedAt: string, version = "1.2"): object => ({ media: { "vendor-1": { list: { signedAt, version } } } });
 
 after(dispose);
 

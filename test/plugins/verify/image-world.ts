@@ -76,8 +76,8 @@ export interface Attack {
   readonly behave?: (server: TestServer) => void;
   readonly media?: Partial<ImageMedia>;
   readonly trust?: Partial<Keyring>;
-  /** Content of `imgtask.lock`. */
-  readonly lock?: unknown;
+  /** Content of `imgtask.lock`, but for its version. */
+  readonly lock?: object;
   /** Changes the downloaded tree before it is verified. */
   readonly between?: (tree: string) => void;
 }
@@ -128,7 +128,7 @@ export async function run(attack: Attack): Promise<Outcome> {
   const saved = process.env["TMPDIR"], complain = console.error;
   process.env["TMPDIR"] = temporary;
   console.error = () => {}; // The rig prints logs of failures, which are expected here.
-  const options = { prepare: (project: string) => (attack.lock === undefined ? undefined : writeFileSync(join(project, "imgtask.lock"), JSON.stringify(attack.lock))) };
+  const options = { prepare: (project: string) => (attack.lock === undefined ? undefined : writeFileSync(join(project, "imgtask.lock"), JSON.stringify({ version: 1, ...attack.lock }))) };
   let error: ImgtaskError | undefined, manifest: ImageManifest | undefined, out: Buffer | undefined;
   try {
     const tree = (await runRecipe(`download:${name}`, {}, options)).outputs["out"]!;

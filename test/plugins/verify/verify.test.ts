@@ -49,8 +49,8 @@ interface Parts {
   readonly signers?: readonly string[];
   readonly signArgs?: readonly string[];
   readonly listed?: (files: Record<string, Buffer>) => Record<string, Buffer>;
-  /** Content of `imgtask.lock`. */
-  readonly lock?: unknown;
+  /** Content of `imgtask.lock`, but for its version. */
+  readonly lock?: object;
   readonly inRelease?: (signed: string, text: string) => string | Buffer;
   readonly release?: (text: string) => string;
   readonly index?: (bytes: Buffer) => Buffer;
@@ -80,7 +80,7 @@ async function run(parts: Parts = {}): Promise<{ result?: RecipeRun; error?: Img
   console.error = () => {}; // The rig prints logs of failures, which are expected here.
   const outputs = (): string[] => readdirSync(temporary).flatMap((one) => readdirSync(join(temporary, one, "out")));
   try {
-    const result = await runRecipe(`verify:${name}`, { "inputs.media": tree }, { prepare: (project) => (parts.lock === undefined ? undefined : writeFileSync(join(project, "imgtask.lock"), JSON.stringify(parts.lock))) });
+    const result = await runRecipe(`verify:${name}`, { "inputs.media": tree }, { prepare: (project) => (parts.lock === undefined ? undefined : writeFileSync(join(project, "imgtask.lock"), JSON.stringify({ version: 1, ...parts.lock }))) });
     return { result, left: outputs() };
   } catch (error) {
     assert.ok(error instanceof ImgtaskError, String((error as Error).stack));
