@@ -87,7 +87,7 @@ function efiLoader(to: string, prefix: string, early: string): void {
   writeFileSync(config, early);
   execFileSync("grub-mkimage", [
     "-O", "x86_64-efi", "-p", prefix, "-c", config, "-o", to, "part_gpt", "part_msdos", "iso9660", "fat", "search", "search_fs_file", "search_label", "normal",
-    "linux", "configfile", "terminal", "echo", "test", "boot", "serial", "efi_gop", "all_video", "gfxterm", "gzio", "ext2", "loadenv", "play", "font", "png", "true", "sleep", "halt", "reboot", "chain",
+    "linux", "linuxefi", "configfile", "terminal", "echo", "test", "boot", "serial", "efi_gop", "all_video", "gfxterm", "gzio", "ext2", "loadenv", "play", "font", "png", "true", "sleep", "halt", "reboot", "chain",
   ], quiet);
   rmSync(config);
 }
