@@ -1,34 +1,47 @@
 /**
- * Asks targets outside a run: what they would pin now, and which security notices concern what they made. Writes nothing but
- * into a directory that is removed again.
+ * Asks targets outside a run: what they would pin now, and which security notices concern what they made. With the secrets that
+ * they declare for it, which are guarded as in a run. Writes nothing but into a directory that is removed again.
  * @module
  */
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PinContext } from "./context.ts";
+import { isImgtaskError } from "./error.ts";
+import type { Hush } from "./hush.ts";
 import type { LockEntry } from "./lock-file.ts";
 import type { NoticeAnswer } from "./notice.ts";
 import { run } from "./process.ts";
+import type { Project } from "./project.ts";
+import { secretRefs } from "./secret.ts";
 import type { State } from "./state.ts";
 import type { Argv, ExecOptions, Registered } from "./target.ts";
 
 /** Calls something with a directory of its own. Its commands write to no log. */
-async function outside<T>({ declaration }: Registered, project: string, signal: AbortSignal, ask: (context: PinContext) => Promise<T>): Promise<T> {
+async function outside<T>({ declaration, asks }: Registered, project: Project, signal: AbortSignal, ask: (context: PinContext) => Promise<T>): Promise<T> {
   const tmp = mkdtempSync(join(tmpdir(), "imgtask-ask-"));
   const logFd = openSync("/dev/null", "w");
   const place = { cwd: tmp, env: { ...process.env, TMPDIR: tmp }, logFd, signal };
+  let hush: Hush | undefined;
   try {
+    const secrets = asks === undefined || Object.keys(asks).length === 0 ? undefined : asks;
+    if (secrets !== undefined) hush = await (await import("./hush.ts")).hushFor({ declaration: { ...declaration, secrets: secretRefs(secrets) }, secrets }, project.directory, signal, logFd);
     return await ask({
       params: declaration.params,
       env: process.env,
-      project,
+      secrets: hush?.values ?? {},
+      project: project.directory,
       tmp,
       signal,
-      exec: (argv: Argv, options?: ExecOptions) => run(argv, place, options),
+      exec: async (argv: Argv, options?: ExecOptions) => {
+        hush?.argv(argv);
+        return run(argv, place, options);
+      },
       log: () => {},
       progress: () => {},
     });
+  } catch (error) {
+    throw hush === undefined ? error : hush.error(error);
   } finally {
     closeSync(logFd);
     rmSync(tmp, { recursive: true, force: true });
@@ -36,7 +49,7 @@ async function outside<T>({ declaration }: Registered, project: string, signal: 
 }
 
 /** What a target would pin now, asked of who knows: verified, and not written. `undefined` for targets that pin nothing. */
-export async function resolvePin(registered: Registered, project: string, signal: AbortSignal): Promise<LockEntry | undefined> {
+export async function resolvePin(registered: Registered, project: Project, signal: AbortSignal): Promise<LockEntry | undefined> {
   const { resolvePin: resolve } = registered;
   return resolve === undefined ? undefined : outside(registered, project, signal, resolve);
 }
@@ -54,7 +67,13 @@ export async function askNotices(registered: Registered, state: State, signal: A
     const file = (await state.store.tree(content.digest))?.find((one) => one.type === "file" && one.path === path);
     return file?.digest === undefined ? undefined : existing(state.store.objectPath(file.digest, (file.mode & 0o111) !== 0));
   };
-  return outside(registered, state.project.directory, signal, (context) => notices({ ...context, entry, stored }));
+  try {
+    return await outside(registered, state.project, signal, (context) => notices({ ...context, entry, stored }));
+  } catch (error) {
+    // A secret that is not there, and the like: what is known of others is told all the same.
+    if (signal.aborted || !isImgtaskError(error)) throw error;
+    return [{ source: declaration.name, state: "unavailable", why: error.message, code: error.code }];
+  }
 }
 
 function existing(path: string): string | undefined {

@@ -108,7 +108,10 @@ export interface PinSpec {
 }
 
 /** What is given to what asks for something to pin, outside a run. */
-export type PinContext = Pick<RunContext, "params" | "env" | "project" | "tmp" | "signal" | "exec" | "log" | "progress">;
+export type PinContext = Pick<RunContext, "params" | "env" | "project" | "tmp" | "signal" | "exec" | "log" | "progress"> & {
+  /** Values of the secrets in `asks` of the target. */
+  readonly secrets: Readonly<Record<string, string>>;
+};
 
 /** What is given to what asks for security notices, outside a run. */
 export interface NoticeContext extends PinContext {

@@ -3,8 +3,8 @@
  * recipe cleaned of them or refused. Knows nothing of freshness.
  * @module
  */
-import { writeSync } from "node:fs";
-import type { Sink } from "./process.ts";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { run, type Sink } from "./process.ts";
 import { protect, Redactor, Secretive } from "./redact.ts";
 import { cleanError, refuseArgv, refuseOutput, secretValues } from "./secret-value.ts";
 import type { SecretContext } from "./secret.ts";
@@ -25,9 +25,29 @@ export interface Hush {
   error(error: unknown): unknown;
 }
 
-/** @throws {ImgtaskError} IMG1007 when a secret is not there or too short. */
-export async function hushFor({ declaration, secrets }: Registered, context: SecretContext, logFd: number): Promise<Hush> {
-  const values = await secretValues(declaration, secrets, context);
+/** What the readers of secret managers get: commands of theirs write to no log, and see the user's whole environment. */
+function contextOf(project: string, signal: AbortSignal): SecretContext {
+  return {
+    project,
+    env: process.env,
+    signal,
+    exec: async (argv, env = {}) => {
+      const logFd = openSync("/dev/null", "w");
+      try {
+        return await run(argv, { cwd: project, env: { ...process.env, ...env }, logFd, signal }, { stdout: "capture", ok: Array.from({ length: 256 }, (_, code) => code) });
+      } finally {
+        closeSync(logFd);
+      }
+    },
+  };
+}
+
+/**
+ * @param project directory of the imagefile.
+ * @throws {ImgtaskError} IMG1007 when a secret is not there or too short.
+ */
+export async function hushFor({ declaration, secrets }: Pick<Registered, "declaration" | "secrets">, project: string, signal: AbortSignal, logFd: number): Promise<Hush> {
+  const values = await secretValues(declaration, secrets, contextOf(project, signal));
   const secretive = new Secretive(Object.values(values));
   // What the process itself says, about strays too.
   protect(Object.values(values));

@@ -11,7 +11,7 @@ import { Places } from "./inside/locate.ts";
 import { pinningOf } from "./pin.ts";
 import { commandsDirectory } from "./project.ts";
 import type { Record, StoredOutput } from "./record.ts";
-import { callRecipe, makeContext, pinIn, type RunOptions, secretContext } from "./run.ts";
+import { callRecipe, makeContext, pinIn, type RunOptions } from "./run.ts";
 import type { State } from "./state.ts";
 import type { TreeEntry } from "./store.ts";
 
@@ -50,7 +50,7 @@ export type RebuildOptions = Pick<RunOptions, "registered" | "resolution" | "sta
 export async function rebuild(options: RebuildOptions, record: Record, log: { readonly fd: number }): Promise<readonly OutputComparison[]> {
   const { state, registered, resolution } = options;
   const { declaration } = registered;
-  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, secretContext(options), log.fd);
+  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, state.project.directory, options.signal, log.fd);
   const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
   let done = false;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChildProcess, spawn, SpawnOptions } from "node:child_process";
-import { closeSync, openSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Auditor } from "./audit.ts";
 import type { Judgement } from "./audit-policy.ts";
@@ -20,7 +20,6 @@ import { commandsDirectory } from "./project.ts";
 import type { Hush } from "./hush.ts";
 import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
-import type { SecretContext } from "./secret.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
 import { sameFiles, Witness } from "./witness.ts";
@@ -77,7 +76,7 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
-  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, secretContext(options), log.fd);
+  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, state.project.directory, options.signal, log.fd);
   const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
   let keep = false, done = false;
@@ -260,24 +259,6 @@ function baseEnvironment(options: Pick<RunOptions, "resolution" | "state">, tmp:
   for (const name of kept) if (process.env[name] !== undefined) env[name] = process.env[name];
   for (const [name, value] of Object.entries(options.resolution.env)) if (value !== undefined) env[name] = value;
   return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
-}
-
-/** What the readers of secret managers get: commands of theirs write to no log, and see the user's whole environment. */
-export function secretContext({ state, signal }: Pick<RunOptions, "state" | "signal">): SecretContext {
-  const { directory } = state.project;
-  return {
-    project: directory,
-    env: process.env,
-    signal,
-    exec: async (argv, env = {}) => {
-      const logFd = openSync("/dev/null", "w");
-      try {
-        return await runCommand(argv, { cwd: directory, env: { ...process.env, ...env }, logFd, signal }, { stdout: "capture", ok: Array.from({ length: 256 }, (_, code) => code) });
-      } finally {
-        closeSync(logFd);
-      }
-    },
-  };
 }
 
 /** What a recipe is given when it runs in a private directory. */

@@ -68,6 +68,11 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   readonly pin?: PinSpec;
   /** Asks which security notices concern what it makes, for `imgtask outdated`. No part of the fingerprint. @default nobody is asked */
   readonly notices?: AskNotices;
+  /**
+   * Secrets for `pin.resolve` and `notices`, which ask outside a run. The recipe gets none of them, and they are no part of
+   * the fingerprint. @default {}
+   */
+  readonly asks?: Secrets;
   /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
   readonly module?: string;
   /** Makes the outputs. Runs only when the fingerprint changed. */
@@ -125,6 +130,8 @@ export interface Registered {
   readonly resolvePin?: (context: PinContext) => Promise<LockEntry>;
   /** Asks for security notices. */
   readonly notices?: AskNotices;
+  /** Secrets for what asks. */
+  readonly asks?: Secrets;
   /** The raw arguments, from which the recipe's context is resolved. */
   readonly inputs: Inputs;
   readonly params: Params;
@@ -259,6 +266,7 @@ export function target<
     recipe: spec.run as unknown as Recipe,
     ...(spec.pin?.resolve === undefined ? {} : { resolvePin: spec.pin.resolve }),
     ...(spec.notices === undefined ? {} : { notices: spec.notices }),
+    ...(spec.asks === undefined ? {} : { asks: spec.asks }),
     inputs: spec.inputs ?? {},
     params: spec.params,
     secrets: spec.secrets ?? {},

@@ -15,6 +15,7 @@ import { noticesData, noticesText, type Noticed } from "../report/notices.ts";
 import { type Failure, type Offer, offersData, offersText, updatedText } from "../report/outdated.ts";
 import { openState, openTrust, prepareState, type State } from "../state.ts";
 import { type CommandContext, dataColor } from "./context.ts";
+import { hideSecrets } from "./hide.ts";
 
 interface Asked {
   readonly offers: readonly Offer[];
@@ -29,6 +30,7 @@ function meant({ options: { targets } }: CommandContext, { graph }: Loaded): rea
 
 /** Asks for the newest of what the named targets need, or all: one offer an entry. */
 async function offersOf(context: CommandContext, project: Project, state: State, loaded: Loaded): Promise<Asked> {
+  hideSecrets();
   const byEntry = new Map<string, { readonly targets: string[]; newest: LockEntry | undefined; error: ImgtaskError | undefined }>();
   // Refused before anybody is asked, when it is damaged.
   const pinned = await state.lock.entries();
@@ -39,7 +41,7 @@ async function offersOf(context: CommandContext, project: Project, state: State,
     byEntry.set(pin.entry, one);
     one.targets.push(name);
     try {
-      one.newest ??= await resolvePin(await loaded.registered(name), project.directory, context.signal);
+      one.newest ??= await resolvePin(await loaded.registered(name), project, context.signal);
     } catch (error) {
       if (!(error instanceof ImgtaskError) || context.signal.aborted) throw error;
       one.error = error;

@@ -6,15 +6,15 @@
 import { chmod, mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { isImgtaskError, type Json, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
-import { type CredentialForm, credentialParts, type Credentials, loginsOf } from "./credentials.ts";
+import { type Access, accessOf, termsFor } from "./access.ts";
+import type { Credentials } from "./credentials.ts";
 import { tooSlow } from "./failure.ts";
 import { fetchImage, imageEnv, imageReads, partialDirectory, imageSecrets, mediaParams } from "./image.ts";
-import { type DownloadLimits, type Limits, limitsOf } from "./limits.ts";
+import type { DownloadLimits } from "./limits.ts";
 import { logDirectory, logVerification, verdictOf } from "./log.ts";
 import { hostMirrors } from "./mirror.ts";
 import { fetchPackage } from "./package.ts";
 import { isOpen } from "./pin.ts";
-import { termsOf } from "./wanted.ts";
 
 /**
  * Downloaded media that nobody has checked yet. The only thing to do with it is to give it to `verify`.
@@ -28,6 +28,8 @@ import { termsOf } from "./wanted.ts";
 export type Download<Name extends string = string, M extends Media = Media> = Target<`download:${Name}`, { out: OutputSpec<"media"> }> & {
   /** What was asked for. */
   readonly media: M;
+  /** @internal On which terms servers are asked. */
+  readonly access: Access;
 };
 
 const packageTools = [
@@ -57,9 +59,9 @@ export interface DownloadOptions {
   readonly limits?: DownloadLimits;
 }
 
-async function run(given: RunContext, limits: Limits): Promise<void> {
-  const { media, credentials = [] } = given.params as unknown as { media: Media; credentials?: readonly CredentialForm[] };
-  const context = { ...given, terms: termsOf(limits, loginsOf(credentials, given.secrets), given.signal) };
+async function run(given: RunContext, access: Access): Promise<void> {
+  const { media } = given.params as unknown as { media: Media };
+  const context = { ...given, terms: termsFor(access, given) };
   const directory = context.outputs["out"]!;
   await mkdir(directory);
   try {
@@ -68,7 +70,7 @@ async function run(given: RunContext, limits: Limits): Promise<void> {
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
     // What asks for a size or an address does not know why it was ended.
-    if (context.terms.deadline.aborted && !given.signal.aborted && !isImgtaskError(error)) throw tooSlow(media.id, 0, limits.time / 1000, false);
+    if (context.terms.deadline.aborted && !given.signal.aborted && !isImgtaskError(error)) throw tooSlow(media.id, 0, access.limits.time / 1000, false);
     const verdict = verdictOf(error);
     if (verdict !== undefined) await logVerification(context.project, { target: context.target, media: media.id, verdict });
     throw error;
@@ -101,10 +103,10 @@ async function run(given: RunContext, limits: Limits): Promise<void> {
  * ```
  */
 export function download<const Name extends string, const M extends Media>(name: Name, media: M, options: DownloadOptions = {}): Download<Name, M> {
-  const limits = limitsOf(options.limits), { forms, secrets } = credentialParts(options.credentials);
+  const access = accessOf(options), { credentials, secrets } = access;
   const declared = target(`download:${name}`, {
     description: `Download ${media.id}`,
-    params: { media: mediaParams(media), ...(forms.length === 0 ? {} : { credentials: forms as unknown as Json }) },
+    params: { media: mediaParams(media), ...(credentials.length === 0 ? {} : { credentials: credentials as unknown as Json }) },
     secrets: { ...imageSecrets(media), ...secrets },
     env: [...(media.kind === "package" ? [media.package.archive.mirrorEnv] : imageEnv(media)), "http_proxy", "https_proxy", "no_proxy"],
     tools: media.kind === "package" ? packageTools : [],
@@ -116,7 +118,7 @@ export function download<const Name extends string, const M extends Media>(name:
     ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256"] as const } } : {}),
     module: import.meta.url,
     // Limits are no parameter: they can end a download, and make no other bytes of it.
-    run: ((context: RunContext) => run(context, limits)) as unknown as () => Promise<void>,
+    run: ((context: RunContext) => run(context, access)) as unknown as () => Promise<void>,
   });
-  return Object.freeze({ ...declared, media });
+  return Object.freeze({ ...declared, media, access });
 }

@@ -34,8 +34,8 @@ export interface Origin {
 const listLimit = 4_000_000, signatureLimit = 200_000, keysLimit = 8_000_000;
 const imageLimit = 16 * 1024 ** 3;
 
-/** What bringing a list takes; `imgtask update` has no terms. */
-type ListContext = PinContext & { readonly terms?: Terms };
+/** What bringing a list takes: of a download's recipe, or of who asks in its place. */
+export type ListContext = Omit<PinContext, "secrets"> & { /** @default the default limits, without an end, and no credentials */ readonly terms?: Terms };
 
 /** Most bytes of an image: what a list says of it cannot raise that. */
 function limitOf(media: ImageMedia, context: DownloadContext, listed: number = Infinity): Required<Pick<Transfer, "limit" | "limitHint">> {

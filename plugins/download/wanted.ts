@@ -47,9 +47,13 @@ export interface Terms {
   readonly logins: readonly Login[];
 }
 
-/** Terms that begin now. */
-export function termsOf(limits: Limits, logins: readonly Login[], signal: AbortSignal): Terms {
-  const deadline = AbortSignal.timeout(limits.time);
+/**
+ * Terms that begin now.
+ *
+ * @param within whose time is over, theirs is. @default they end by themselves
+ */
+export function termsOf(limits: Limits, logins: readonly Login[], signal: AbortSignal, within?: Terms): Terms {
+  const time = AbortSignal.timeout(limits.time), deadline = within === undefined ? time : AbortSignal.any([time, within.deadline]);
   return { limits, logins, deadline, signal: AbortSignal.any([signal, deadline]) };
 }
 

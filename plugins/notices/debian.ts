@@ -7,7 +7,7 @@ import { createReadStream } from "node:fs";
 import { mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { Keyring, NoticeAnswer, NoticeContext, NoticeSource, PackageMedia } from "../../lib/mod.ts";
+import type { Keyring, NoticeAnswer, NoticeSource, PackageMedia } from "../../lib/mod.ts";
 import { chooseIndex, unpackIndex } from "../download/index-file.ts";
 import { findMirror, redact } from "../download/mirror.ts";
 import { checkFile } from "../verify/file.ts";
@@ -16,7 +16,7 @@ import { verifyClearsigned } from "../verify/openpgp.ts";
 import { checkRelease } from "../verify/release.ts";
 import { answering } from "./answer.ts";
 import { concerning, type Published } from "./choose.ts";
-import { baseOf, bring, bringListed, bringText, trustOfAddress } from "./fetch.ts";
+import { type AskContext, baseOf, bring, bringListed, bringText, trustOfAddress } from "./fetch.ts";
 import { readSecurityList } from "./security-lists.ts";
 import type { Present, Subject } from "./subject.ts";
 import { compareDebVersions } from "./version.ts";
@@ -66,7 +66,7 @@ async function packagesOfIndex(file: string): Promise<ReadonlyMap<string, Fixed>
 }
 
 /** Key → InRelease → Packages, each by the one before. */
-async function readArchive({ archive: place }: Source, trust: Keyring, context: NoticeContext): Promise<Archive> {
+async function readArchive({ archive: place }: Source, trust: Keyring, context: AskContext): Promise<Archive> {
   const { archive, suite, component, architecture } = place;
   const media: Pick<PackageMedia, "package"> = { package: { archive, suite, component, architecture, name: "" } };
   const mirror = await findMirror(archive, context), url = `${mirror}/dists/${suite}/InRelease`;
@@ -96,7 +96,7 @@ function newer(present: readonly Present[], { packages }: Archive): readonly Pub
 }
 
 /** Asks archive and tracker; what one of them cannot say, the other still may. */
-export async function debianNotices(source: Source, subject: Subject, trust: Keyring, context: NoticeContext): Promise<readonly NoticeAnswer[]> {
+export async function debianNotices(source: Source, subject: Subject, trust: Keyring, context: AskContext): Promise<readonly NoticeAnswer[]> {
   const { archive: place } = source;
   const answers: NoticeAnswer[] = [];
   let archive: Archive | undefined;

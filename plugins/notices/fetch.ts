@@ -8,13 +8,25 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createGunzip } from "node:zlib";
 import { ImgtaskError, type NoticeContext, type NoticeTrust } from "../../lib/mod.ts";
+import { defaultLimits, type Limits } from "../download/limits.ts";
 import { checkMirror } from "../download/mirror.ts";
 import { page, transfer } from "../download/transfer.ts";
+import { type Terms, termsOf } from "../download/wanted.ts";
 import type { RepositoryFile } from "./updateinfo.ts";
 import { malformed } from "./words.ts";
 
+/** What asks for notices is given: as who downloads from the same servers, on the same terms. */
+export type AskContext = NoticeContext & { /** @default the default limits, and no credentials */ readonly terms?: Terms };
+
 /** Milliseconds that one file of notices may take, and without a byte of it. */
 const patience = { time: 300_000, idle: 20_000 } as const;
+
+/** The terms for one file of notices: nobody waits hours for them. */
+function patient(context: AskContext): AskContext {
+  const { limits = defaultLimits, logins = [] } = context.terms ?? {};
+  const soon: Limits = { ...limits, time: Math.min(limits.time, patience.time), idle: Math.min(limits.idle, patience.idle) };
+  return { ...context, terms: termsOf(soon, logins, context.signal, context.terms) };
+}
 
 /** The base URL that an environment variable names, or the usual one. */
 export function baseOf(env: string, usual: string, context: Pick<NoticeContext, "env">): string {
@@ -28,24 +40,24 @@ export function trustOfAddress(url: string): NoticeTrust {
 }
 
 /** Brings a file whose digest nobody knows. */
-export async function bring(url: string, name: string, limit: number, mirrorEnv: string, context: NoticeContext): Promise<string> {
+export async function bring(url: string, name: string, limit: number, mirrorEnv: string, context: AskContext): Promise<string> {
   const file = join(context.tmp, name);
-  await transfer({ url, file, limit, mirrorEnv, ...patience }, context);
+  await transfer({ url, file, limit, mirrorEnv }, patient(context));
   return file;
 }
 
 /** Brings a file that is text, and no page for people. */
-export async function bringText(url: string, name: string, limit: number, mirrorEnv: string, context: NoticeContext): Promise<string> {
+export async function bringText(url: string, name: string, limit: number, mirrorEnv: string, context: AskContext): Promise<string> {
   const text = await readFile(await bring(url, name, limit, mirrorEnv, context), "utf8");
   if (/^\s*<(?:!doctype html|html)/i.test(text)) throw page(url, mirrorEnv, "an HTML page");
   return text;
 }
 
 /** Brings a file that a list names with its digest. */
-export async function bringListed(url: string, name: string, { sha256, size }: RepositoryFile, limit: number, mirrorEnv: string, context: NoticeContext): Promise<string> {
+export async function bringListed(url: string, name: string, { sha256, size }: RepositoryFile, limit: number, mirrorEnv: string, context: AskContext): Promise<string> {
   if (size > limit) throw malformed(url, `at most ${limit} bytes`, `${size} bytes`);
   const file = join(context.tmp, name);
-  await transfer({ url, file, expected: { sha256, size }, mirrorEnv, ...patience }, context);
+  await transfer({ url, file, expected: { sha256, size }, mirrorEnv }, patient(context));
   return file;
 }
 
@@ -56,7 +68,7 @@ const programs: Readonly<Record<string, readonly [string, ...string[]]>> = { xz:
  *
  * @throws {ImgtaskError} IMG4081.
  */
-export async function unpacked(file: string, path: string, limit: number, context: NoticeContext): Promise<AsyncIterable<Buffer>> {
+export async function unpacked(file: string, path: string, limit: number, context: AskContext): Promise<AsyncIterable<Buffer>> {
   const extension = /\.([a-z0-9]+)$/.exec(path)?.[1] ?? "";
   if (extension === "gz") return bounded(createReadStream(file).pipe(createGunzip()), path, limit);
   const program = programs[extension];

@@ -3,8 +3,9 @@
  * somebody asks. Knows no distribution by name.
  * @module
  */
-import type { Keyring, NoticeAnswer, NoticeContext, NoticeSource } from "../../lib/mod.ts";
+import type { Keyring, NoticeAnswer, NoticeSource } from "../../lib/mod.ts";
 import { answering } from "./answer.ts";
+import type { AskContext } from "./fetch.ts";
 import { imageSubject, rootfsSubject, type Subject } from "./subject.ts";
 
 /**
@@ -14,13 +15,13 @@ import { imageSubject, rootfsSubject, type Subject } from "./subject.ts";
  * @param trust keys that may vouch for them.
  * @returns an answer from each place: notices, or why there are none. Never throws for what cannot be had.
  */
-export async function askNotices(source: NoticeSource, what: "image" | "rootfs", trust: Keyring, context: NoticeContext): Promise<readonly NoticeAnswer[]> {
+export async function askNotices(source: NoticeSource, what: "image" | "rootfs", trust: Keyring, context: AskContext): Promise<readonly NoticeAnswer[]> {
   if (source.format === "none") return [{ source: "none", state: "unpublished", why: source.why }];
   const subject = what === "image" ? await imageSubject(context) : await rootfsSubject(context);
   return answering(placeOf(source), context, () => ask(source, subject, trust, context));
 }
 
-async function ask(source: Exclude<NoticeSource, { format: "none" }>, subject: Subject, trust: Keyring, context: NoticeContext): Promise<readonly NoticeAnswer[]> {
+async function ask(source: Exclude<NoticeSource, { format: "none" }>, subject: Subject, trust: Keyring, context: AskContext): Promise<readonly NoticeAnswer[]> {
   switch (source.format) {
     case "updateinfo":
       return (await import("./repositories.ts")).repositoryNotices(source, subject, trust, context);

@@ -4,10 +4,10 @@
  * @module
  */
 import { z } from "zod";
-import type { NoticeAnswer, NoticeContext, NoticePackage, NoticeSource } from "../../lib/mod.ts";
+import type { NoticeAnswer, NoticePackage, NoticeSource } from "../../lib/mod.ts";
 import { redact } from "../download/mirror.ts";
 import { concerning, type Published } from "./choose.ts";
-import { baseOf, bringText, trustOfAddress } from "./fetch.ts";
+import { type AskContext, baseOf, bringText, trustOfAddress } from "./fetch.ts";
 import { parseJson } from "./json.ts";
 import type { Subject } from "./subject.ts";
 import { compareRpmVersions } from "./version.ts";
@@ -47,7 +47,7 @@ export function readRedhat(text: string, what: string, tag: string, link: string
 }
 
 /** Asks for all advisories since the medium was made. */
-export async function redhatNotices(source: Source, subject: Subject, context: NoticeContext): Promise<readonly NoticeAnswer[]> {
+export async function redhatNotices(source: Source, subject: Subject, context: AskContext): Promise<readonly NoticeAnswer[]> {
   const url = baseOf(source.env, source.url, context), place = redact(url);
   if (subject.since === undefined) return [{ source: place, state: "unavailable", why: "it is not known when the medium was made: build the target once" }];
   const published: Published[] = [], day = subject.since.slice(0, 10);

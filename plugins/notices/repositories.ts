@@ -4,14 +4,14 @@
  */
 import { mkdtemp, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ImgtaskError, type Keyring, type NoticeAnswer, type NoticeContext, type NoticeSource } from "../../lib/mod.ts";
+import { ImgtaskError, type Keyring, type NoticeAnswer, type NoticeSource } from "../../lib/mod.ts";
 import { fetchKeys, imageFiles } from "../download/image.ts";
 import { redact } from "../download/mirror.ts";
 import { trustOf } from "../verify/image.ts";
 import { verifyDetached } from "../verify/openpgp.ts";
 import type { Signer } from "../verify/status.ts";
 import { concerning, type Published } from "./choose.ts";
-import { baseOf, bring, bringListed, trustOfAddress, unpacked } from "./fetch.ts";
+import { type AskContext, baseOf, bring, bringListed, trustOfAddress, unpacked } from "./fetch.ts";
 import type { Subject } from "./subject.ts";
 import { readRepomd, readUpdateinfo } from "./updateinfo.ts";
 import { compareRpmVersions } from "./version.ts";
@@ -22,7 +22,7 @@ type Source = Extract<NoticeSource, { format: "updateinfo" }>;
 const limits = { repomd: 1_000_000, signature: 100_000, notices: 128_000_000, unpacked: 1_000_000_000 } as const;
 
 /** Who signed `repomd.xml`; `undefined` where nobody did, as on mirrors that leave the signature out. */
-async function signerOf(url: string, repomd: string, source: Source, trust: Keyring, context: NoticeContext): Promise<Signer | undefined> {
+async function signerOf(url: string, repomd: string, source: Source, trust: Keyring, context: AskContext): Promise<Signer | undefined> {
   if (source.keys === undefined) return undefined;
   const directory = await mkdtemp(join(context.tmp, "keys-"));
   let signature: string;
@@ -36,7 +36,7 @@ async function signerOf(url: string, repomd: string, source: Source, trust: Keyr
   return verifyDetached({ path: repomd, name: "repomd.xml", signature }, await trustOf(trust, directory, context), context);
 }
 
-async function ofRepository(base: string, index: number, source: Source, trust: Keyring, context: NoticeContext): Promise<{ readonly notices: readonly Published[]; readonly signer: Signer | undefined }> {
+async function ofRepository(base: string, index: number, source: Source, trust: Keyring, context: AskContext): Promise<{ readonly notices: readonly Published[]; readonly signer: Signer | undefined }> {
   const url = `${base}/repodata/repomd.xml`;
   const repomd = await bring(url, `repomd-${index}.xml`, limits.repomd, source.env, context);
   const signer = await signerOf(url, repomd, source, trust, context);
@@ -47,7 +47,7 @@ async function ofRepository(base: string, index: number, source: Source, trust: 
 }
 
 /** Asks the mirrors, one after the other, for the notices of all repositories. */
-export async function repositoryNotices(source: Source, subject: Subject, trust: Keyring, context: NoticeContext): Promise<readonly NoticeAnswer[]> {
+export async function repositoryNotices(source: Source, subject: Subject, trust: Keyring, context: AskContext): Promise<readonly NoticeAnswer[]> {
   const named = context.env[source.env];
   const mirrors = named === undefined || named === "" ? source.mirrors : [baseOf(source.env, "", context)];
   for (const [index, mirror] of mirrors.entries()) {
@@ -60,7 +60,7 @@ export async function repositoryNotices(source: Source, subject: Subject, trust:
   return [];
 }
 
-async function fromMirror(mirror: string, source: Source, subject: Subject, trust: Keyring, context: NoticeContext): Promise<NoticeAnswer> {
+async function fromMirror(mirror: string, source: Source, subject: Subject, trust: Keyring, context: AskContext): Promise<NoticeAnswer> {
   const parts = [];
   for (const [index, path] of source.repositories.entries()) parts.push(await ofRepository(`${mirror}/${path}`, index, source, trust, context));
   const place = redact(`${mirror}/${source.repositories.length === 1 ? source.repositories[0]! : `{${source.repositories.join(",")}}`}/repodata/`);

@@ -4,10 +4,10 @@
  * @module
  */
 import { z } from "zod";
-import type { NoticeAnswer, NoticeContext, NoticePackage, NoticeSource } from "../../lib/mod.ts";
+import type { NoticeAnswer, NoticePackage, NoticeSource } from "../../lib/mod.ts";
 import { redact } from "../download/mirror.ts";
 import { concerning, type Published } from "./choose.ts";
-import { baseOf, bringText, trustOfAddress } from "./fetch.ts";
+import { type AskContext, baseOf, bringText, trustOfAddress } from "./fetch.ts";
 import { parseJson } from "./json.ts";
 import type { Subject } from "./subject.ts";
 import { compareDebVersions } from "./version.ts";
@@ -47,7 +47,7 @@ export function readUsn(text: string, what: string, codename: string, link: stri
 }
 
 /** Asks for pages, the newest first, until they are older than what they could concern. */
-export async function ubuntuNotices(source: Source, subject: Subject, context: NoticeContext): Promise<readonly NoticeAnswer[]> {
+export async function ubuntuNotices(source: Source, subject: Subject, context: AskContext): Promise<readonly NoticeAnswer[]> {
   const url = baseOf(source.env, source.url, context), place = redact(url);
   if (subject.since === undefined) return [{ source: place, state: "unavailable", why: "it is not known when the medium was made: build the target once" }];
   const published: Published[] = [], day = subject.since.slice(0, 10);

@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { constants, createReadStream } from "node:fs";
 import { copyFile, mkdtemp, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ChecksumList, type ImageMedia, ImgtaskError, ExitCode, type Keyring, type LockEntry, type MirrorSource, parsePublicKey, type Pin, type PinContext, type RunContext, verifyMinisign } from "../../lib/mod.ts";
-import { fetchVouchers, imageFiles, notPinned, type Origin } from "../download/image.ts";
+import { type ChecksumList, type ImageMedia, ImgtaskError, ExitCode, type Keyring, type LockEntry, type MirrorSource, parsePublicKey, type Pin, type RunContext, verifyMinisign } from "../../lib/mod.ts";
+import { fetchVouchers, imageFiles, type ListContext, notPinned, type Origin } from "../download/image.ts";
 import { type Found, findImage, parseList } from "../download/list.ts";
 import { pathOf, pinnedOf } from "../download/pin.ts";
 import { refuse } from "./file.ts";
@@ -30,7 +30,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** A keyring of the pinned keys, cut out of what imgtask carries and what was downloaded. */
-export async function trustOf(trust: Keyring, input: string, context: PinContext): Promise<Trust> {
+export async function trustOf(trust: Keyring, input: string, context: ListContext): Promise<Trust> {
   const pinned = keysFor(trust, "images");
   const wanted = pinned.map(({ fingerprint }) => fingerprint);
   const files = [...carriedKeys(trust)];
@@ -60,7 +60,7 @@ function noteOf(signer: Signer): SignatureNote {
 }
 
 /** Checks a list's signature by one of the ways in which lists are signed. */
-async function checkList(input: string, list: ChecksumList, trust: Keyring, context: PinContext): Promise<TrustedList | undefined> {
+async function checkList(input: string, list: ChecksumList, trust: Keyring, context: ListContext): Promise<TrustedList | undefined> {
   const path = join(input, imageFiles.list), signature = join(input, imageFiles.signature), name = list.file;
   switch (list.signature.kind) {
     case "none":
@@ -116,7 +116,7 @@ function remembered(list: ChecksumList, { text, signature }: TrustedList, image:
 }
 
 /** What would be pinned now, by a list that is signed and not older than the one that was accepted last. */
-export async function newestPin(media: ImageMedia & { readonly source: MirrorSource }, trust: Keyring, context: PinContext): Promise<LockEntry> {
+export async function newestPin(media: ImageMedia & { readonly source: MirrorSource }, trust: Keyring, context: ListContext): Promise<LockEntry> {
   const { source } = media;
   const input = await mkdtemp(join(context.tmp, "list-"));
   await fetchVouchers(media, source, input, context);

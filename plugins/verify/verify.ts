@@ -6,10 +6,12 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ImageMedia, type Json, type Keyring, type LockEntry, lockFileName, type Media, type MirrorSource, type NoticeContext, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { termsFor } from "../download/access.ts";
 import { type Download, settle } from "../download/download.ts";
-import { imageFiles, mediaParams, type Origin } from "../download/image.ts";
+import { imageFiles, type ListContext, mediaParams, type Origin } from "../download/image.ts";
 import { logDirectory, logVerification, verdictOf } from "../download/log.ts";
 import { isOpen } from "../download/pin.ts";
+import type { Terms } from "../download/wanted.ts";
 import { newestPin, verifyImage } from "./image.ts";
 import type { MediaManifest } from "./manifest.ts";
 import { gpgv } from "./openpgp.ts";
@@ -71,7 +73,7 @@ async function run(context: RunContext): Promise<void> {
 }
 
 /** What would be pinned now. */
-async function newest(context: PinContext): Promise<LockEntry> {
+async function newest(context: ListContext): Promise<LockEntry> {
   const { media, trust } = context.params as unknown as { media: ImageMedia & { readonly source: MirrorSource }; trust: Keyring };
   return newestPin(media, trust, context);
 }
@@ -118,7 +120,9 @@ const packageTools = [
  * ```
  */
 export function verify<const Name extends string, M extends Media>(name: Name, options: VerifyOptions<M>): Verified<Name, M> {
-  const { media } = options.media;
+  const { media, access } = options.media;
+  // Servers are asked outside a run as the download asks them.
+  const asking = <C extends PinContext>(context: C): C & { readonly terms: Terms } => ({ ...context, terms: termsFor(access, context) });
   const declared = target(`verify:${name}`, {
     description: `Verify ${media.id}`,
     inputs: { media: options.media },
@@ -126,8 +130,9 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
     tools: media.kind === "package" ? packageTools : [gpgv],
     outputs: { out: output("tree", "verified media") },
     platform: media.arch,
-    ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256", "version", "list"] as const, resolve: newest } } : {}),
-    ...(media.notices === undefined || media.kind !== "iso" ? {} : { notices: async (context: NoticeContext) => (await import("../notices/notices.ts")).askNotices(media.notices!, "image", options.trust, context) }),
+    ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256", "version", "list"] as const, resolve: async (context: PinContext) => newest(asking(context)) } } : {}),
+    ...(media.notices === undefined || media.kind !== "iso" ? {} : { notices: async (context: NoticeContext) => (await import("../notices/notices.ts")).askNotices(media.notices!, "image", options.trust, asking(context)) }),
+    asks: access.secrets,
     // What was accepted before is no part of what these media are.
     untracked: { reads: [lockFileName], writes: [logDirectory] },
     module: import.meta.url,

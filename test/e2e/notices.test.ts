@@ -4,6 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import type { NoticeAnswer, NoticeReport } from "../../lib/mod.ts";
@@ -162,4 +163,61 @@ test("Kali publishes none, which is said; and a mirror that is gone hides nothin
   assert.match(stdout, /alma-9-minimal-x86_64 .*IMG5001: The mirror cannot be reached/);
   assert.match(stdout, /not known: IMG5001/);
   assert.match(stdout, /Kali publishes no/);
+});
+
+test("who is asked for newer media and notices gets what the download would send, within its limits, and the secret stays nowhere", async () => {
+  const canary = "hunter2-Canary-17", authorization = `Basic ${Buffer.from(`me:${canary}`).toString("base64")}`;
+  const options = (limits: string): string => `{ credentials: { origin: ${JSON.stringify(server.url)}, type: "basic", user: "me", password: secret.env("MIRROR_PASSWORD") }, limits: ${limits} }`;
+  const write = (limits: string): void => project.write("imagefile.ts", `import { download, secret, verify } from "imgtask";
+import { alma } from "imgtask/distros/alma";
+const trust = ${JSON.stringify({ keys: server.trust.keys, files: server.trust.files })};
+export default verify("alma", { media: download("alma", alma.installer({ release: "9", arch: "x86_64", edition: "minimal" }), ${options(limits)}), trust });
+`);
+  write("{}");
+  const said: string[] = [];
+  const say = async (argv: readonly string[], env: Readonly<Record<string, string>> = { MIRROR_PASSWORD: canary }): Promise<Finished> => {
+    const finished = await project.start(argv, { env: { ...environment(), ...env } }).finished;
+    said.push(finished.stdout, finished.stderr);
+    return finished;
+  };
+  const from = server.seen.length;
+  let refused = 0;
+  server.lets = ({ headers }, path) => {
+    const good = !path.startsWith("alma/") || headers.authorization === authorization;
+    if (!good) refused++;
+    return good;
+  };
+  try {
+    const update = await say(["update"]);
+    assert.equal(update.code, 0, update.stdout + update.stderr);
+    assert.match(update.stdout, /AlmaLinux-9\.6-x86_64-minimal\.iso/);
+    const outdated = await say(["outdated"]);
+    assert.equal(outdated.code, 0, outdated.stdout);
+    assert.match(outdated.stdout, /by date alone/);
+    assert.ok(server.seen.slice(from).some((path) => path.endsWith("repomd.xml")));
+    assert.equal(refused, 0, "nobody was asked without the login");
+
+    const missing = await say(["outdated"], {});
+    assert.equal(missing.code, 4, missing.stdout);
+    assert.match(missing.stdout, /alma-9-minimal-x86_64 .*IMG1007/);
+    assert.match(missing.stdout, /not known: IMG1007/);
+    const wrong = await say(["outdated"], { MIRROR_PASSWORD: "wr0ng-Canary-17" });
+    assert.match(wrong.stdout, /IMG5014/);
+    assert.ok(refused > 0);
+    const proxied = await say(["outdated"], { MIRROR_PASSWORD: canary, http_proxy: "http://127.0.0.1:9", no_proxy: "" });
+    assert.match(proxied.stdout, /IMG5012/);
+
+    write("{ time: 400 }");
+    // The head comes, and then nothing.
+    server.answers.set("alma/9/isos/x86_64/CHECKSUM", (_, response) => void response.writeHead(200, { "content-length": 1000 }).flushHeaders());
+    const slow = await say(["outdated"]);
+    assert.match(slow.stdout, /IMG5010/);
+  } finally {
+    server.lets = undefined;
+    server.answers.clear();
+  }
+  for (const form of [canary, "wr0ng-Canary-17", authorization.slice(6)]) {
+    assert.ok(said.every((text) => !text.includes(form)));
+    assert.equal(spawnSync("grep", ["-rlaF", "--exclude-dir=node_modules", "-e", form, "--", project.directory], { encoding: "utf8" }).stdout, "");
+  }
 });

@@ -119,6 +119,8 @@ export interface VendorServer {
   digest(iso: string): string;
   /** Paths that were asked for, in order. */
   readonly seen: readonly string[];
+  /** Who may ask for what; others are told to log in. Everybody unless it is set. */
+  lets: ((request: IncomingMessage, path: string) => boolean) | undefined;
   /** By path without the leading slash: answers instead. */
   readonly answers: Map<string, Answer>;
   /** Small files by path without the leading slash: lists, signatures, keys. May be changed. */
@@ -221,6 +223,7 @@ export async function vendorServer(images: readonly VendorImage[]): Promise<Vend
   const server = http.createServer((request, response) => {
     const address = new URL(request.url!, "http://x"), path = decodeURI(address.pathname).slice(1);
     seen.push(path);
+    if (self.lets?.(request, path) === false) return void response.writeHead(401).end();
     const answer = answers.get(path);
     if (answer !== undefined) return answer(request, response);
     if (portal(path, request, response, url)) return;
@@ -242,8 +245,9 @@ export async function vendorServer(images: readonly VendorImage[]): Promise<Vend
     env[`${prefix}_IMAGE_MIRROR`] = `${url}/${vendor}`;
     env[`${prefix}_KEYRING`] = `${url}/keys/vendor.asc`;
   }
-  return {
+  const self: VendorServer = {
     url,
+    lets: undefined,
     fingerprint,
     keyring,
     env,
@@ -262,4 +266,5 @@ export async function vendorServer(images: readonly VendorImage[]): Promise<Vend
       rmSync(directory, { recursive: true, force: true });
     },
   };
+  return self;
 }

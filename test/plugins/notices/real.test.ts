@@ -20,7 +20,7 @@ it("packages of bookworm's first day have updates in the signed security archive
   writeFileSync(list, "libssl3:amd64 3.0.9-1 amd64\nlinux-image-cloud-amd64 6.1.27-1 amd64\nbase-files 12.4 amd64\nlibc6:amd64 2.36-9+deb12u9999 amd64\n");
   const place = { cwd: tmp, env: process.env, logFd: openSync("/dev/null", "w"), signal };
   const context: NoticeContext = {
-    params: null, project: tmp, tmp, signal, entry: undefined,
+    params: null, secrets: {}, project: tmp, tmp, signal, entry: undefined,
     env: { ...process.env, IMGTASK_DEBIAN_NOTICES: "http://127.0.0.1:9/nobody" },
     exec: (argv, options) => run(argv, place, options),
     log: () => {},
