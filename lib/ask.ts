@@ -16,6 +16,7 @@ import type { Project } from "./project.ts";
 import { secretRefs } from "./secret.ts";
 import type { State } from "./state.ts";
 import type { Argv, ExecOptions, Registered } from "./target.ts";
+import { passwordsIn } from "./url-password.ts";
 
 /** Calls something with a directory of its own. Its commands write to no log. */
 async function outside<T>({ declaration, asks }: Registered, project: Project, signal: AbortSignal, ask: (context: PinContext) => Promise<T>): Promise<T> {
@@ -24,8 +25,8 @@ async function outside<T>({ declaration, asks }: Registered, project: Project, s
   const place = { cwd: tmp, env: { ...process.env, TMPDIR: tmp }, logFd, signal };
   let hush: Hush | undefined;
   try {
-    const secrets = asks === undefined || Object.keys(asks).length === 0 ? undefined : asks;
-    if (secrets !== undefined) hush = await (await import("./hush.ts")).hushFor({ declaration: { ...declaration, secrets: secretRefs(secrets) }, secrets }, project.directory, signal, logFd);
+    const secrets = asks ?? {}, passwords = passwordsIn(process.env);
+    if (Object.keys(secrets).length + passwords.length > 0) hush = await (await import("./hush.ts")).hushFor({ declaration: { ...declaration, secrets: secretRefs(secrets) }, secrets }, passwords, project.directory, signal, logFd);
     return await ask({
       params: declaration.params,
       env: process.env,

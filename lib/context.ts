@@ -43,8 +43,13 @@ export type Outputs = Readonly<Record<string, Form | OutputSpec>>;
 /** The type of an output as it is declared. */
 export type TypeOf<S> = S extends { readonly type: infer T extends string } ? T : S extends string ? S : never;
 
-/** Places that a target uses and that freshness knows nothing of. */
+/** What a target uses and freshness knows nothing of. */
 export interface Untracked {
+  /**
+   * Environment variables that the recipe may read when it runs, as those of proxies. In no fingerprint, record or cache is
+   * anything of their values; passwords of URLs in them are guarded as secrets are.
+   */
+  readonly env?: readonly string[];
   /** Files and directories that it may read. */
   readonly reads?: readonly string[];
   /** Files and directories that it may write, and read. */

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { canonicalJson, type Digest } from "./digest.ts";
 import type { Pin } from "./lock-file.ts";
 import type { Declaration, Json } from "./target.ts";
+import { withoutPasswords } from "./url-password.ts";
 
 /** Changes when the meaning of a manifest changes: then every result is stale once. */
 const schema = "3";
@@ -28,7 +29,7 @@ export interface Resolution {
   readonly recipe: Digest;
   /** By key of the declaration's inputs: the name of the content of an upstream output, or the entries of a source. An output that is still to be made has none. */
   readonly inputs: ReadonlyMap<string, string | readonly SourceEntry[] | undefined>;
-  /** Values of the declared environment variables. */
+  /** Values of the declared environment variables; passwords in URLs do not count. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Seconds since 1970 for time stamps in outputs. */
   readonly epoch: number;
@@ -58,10 +59,10 @@ function walk(declaration: Declaration, resolution: Resolution, write: (key: str
       for (const entry of (resolved ?? []) as readonly SourceEntry[]) write(`source ${word(key)} ${entry.path}`, entry.content);
     }
   }
-  // A value may be a secret: only its digest stands in manifests, which are kept and shown.
+  // A value may tell more than it should: only its digest stands in manifests, which are kept and shown, and of passwords nothing.
   for (const name of [...new Set(declaration.env)].sort()) {
     const value = resolution.env[name];
-    write(`environment ${name}`, value === undefined ? "unset" : createHash("sha256").update(`${name}=${value}`).digest("hex"));
+    write(`environment ${name}`, value === undefined ? "unset" : createHash("sha256").update(`${name}=${withoutPasswords(name, value)}`).digest("hex"));
   }
   // Where it is, and the version that somebody gave it: not even a digest of the value.
   for (const [name, ref] of Object.entries(declaration.secrets ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))) write(`secret ${name}`, canonicalJson(ref));

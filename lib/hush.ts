@@ -9,6 +9,7 @@ import { protect, Redactor, Secretive } from "./redact.ts";
 import { cleanError, refuseArgv, refuseOutput, secretValues } from "./secret-value.ts";
 import type { SecretContext } from "./secret.ts";
 import type { Registered } from "./target.ts";
+import type { UrlPassword } from "./url-password.ts";
 
 /** Guards the secrets of one run. */
 export interface Hush {
@@ -42,21 +43,35 @@ function contextOf(project: string, signal: AbortSignal): SecretContext {
   };
 }
 
+/** As a part of a URL means it. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /**
+ * @param passwords of the environment. In command lines and outputs they are looked for with their user's name alone: people did
+ * not choose them to be told from other text, and a word of a dictionary stands in every image.
  * @param project directory of the imagefile.
  * @throws {ImgtaskError} IMG1007 when a secret is not there or too short.
  */
-export async function hushFor({ declaration, secrets }: Pick<Registered, "declaration" | "secrets">, project: string, signal: AbortSignal, logFd: number): Promise<Hush> {
+export async function hushFor({ declaration, secrets }: Pick<Registered, "declaration" | "secrets">, passwords: readonly UrlPassword[], project: string, signal: AbortSignal, logFd: number): Promise<Hush> {
   const values = await secretValues(declaration, secrets, contextOf(project, signal));
-  const secretive = new Secretive(Object.values(values));
+  const logins = passwords.flatMap(({ user, password }) => [`${user}:${password}`, `${decoded(user)}:${decoded(password)}`]);
+  const strict = new Secretive([...Object.values(values), ...logins]);
+  const hidden = [...Object.values(values), ...logins, ...passwords.flatMap(({ password }) => [password, decoded(password)])];
+  const secretive = new Secretive(hidden);
   // What the process itself says, about strays too.
-  protect(Object.values(values));
+  protect(hidden);
   return {
     values: Object.freeze(values),
     text: (text) => secretive.text(text),
     sink: () => new Redactor(secretive, (bytes) => void writeSync(logFd, bytes)),
-    argv: (words) => refuseArgv(words, secretive),
-    output: (name, path) => refuseOutput(declaration, name, path, secretive),
+    argv: (words) => refuseArgv(words, strict),
+    output: (name, path) => refuseOutput(declaration, name, path, strict),
     error: (error) => cleanError(error, secretive),
   };
 }

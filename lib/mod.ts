@@ -98,4 +98,5 @@ export {
   type TargetSpec,
   type Untracked,
 } from "./target.ts";
+export { proxyVariables } from "./url-password.ts";
 export { compareVersions, hostFile, type HostFile, type Requirement, tool, type Tool, type ToolOptions } from "./tool.ts";

@@ -173,7 +173,7 @@ export interface Publisher {
   readonly env: readonly string[];
   /** Handles to its secrets. @default none */
   readonly secrets?: Secrets;
-  /** The place, where it is one of this host. @default nothing */
+  /** The place, where it is one of this host, and how it is reached. @default nothing */
   readonly untracked?: Untracked;
   /** File URL of the publisher's module: `import.meta.url`. */
   readonly module: string;

@@ -11,7 +11,7 @@ import { Places } from "./inside/locate.ts";
 import { pinningOf } from "./pin.ts";
 import { commandsDirectory } from "./project.ts";
 import type { Record, StoredOutput } from "./record.ts";
-import { callRecipe, makeContext, pinIn, type RunOptions } from "./run.ts";
+import { callRecipe, environmentOf, hushOf, makeContext, pinIn, type RunOptions } from "./run.ts";
 import type { State } from "./state.ts";
 import type { TreeEntry } from "./store.ts";
 
@@ -50,13 +50,13 @@ export type RebuildOptions = Pick<RunOptions, "registered" | "resolution" | "sta
 export async function rebuild(options: RebuildOptions, record: Record, log: { readonly fd: number }): Promise<readonly OutputComparison[]> {
   const { state, registered, resolution } = options;
   const { declaration } = registered;
-  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, state.project.directory, options.signal, log.fd);
+  const hush = await hushOf(options, log.fd);
   const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
   let done = false;
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
-    const { context } = await makeContext(options, directory, outputs, log.fd, { env: resolution.env, hush, pin: pinningOf(declaration, pinIn(resolution), false).access });
+    const { context } = await makeContext(options, directory, outputs, log.fd, { env: environmentOf(declaration, resolution), hush, pin: pinningOf(declaration, pinIn(resolution), false).access });
     await callRecipe(registered.recipe!, context, declaration);
     for (const [name, path] of Object.entries(hush === undefined ? {} : outputs)) await hush!.output(name, path);
     const compared: OutputComparison[] = [];

@@ -22,6 +22,7 @@ import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
+import { passwordsIn } from "./url-password.ts";
 import { sameFiles, Witness } from "./witness.ts";
 import type { Amount, Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
 
@@ -76,14 +77,14 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   // A key that cannot be used is found before hours of work, not behind them.
   await state.records.ready();
   const started = Date.now();
-  const hush = declaration.secrets === undefined ? undefined : await (await import("./hush.ts")).hushFor(registered, state.project.directory, options.signal, log.fd);
+  const hush = await hushOf(options, log.fd);
   const directory = state.workplaces.take();
   guardStrays(commandsDirectory(state.project));
   let keep = false, done = false;
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
-    const watch = options.audit?.auditor.watch(resolution.env);
-    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? resolution.env, hush, pin: pinning.access, watched: watch !== undefined });
+    const watch = options.audit?.auditor.watch(environmentOf(declaration, resolution));
+    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? environmentOf(declaration, resolution), hush, pin: pinning.access, watched: watch !== undefined });
     const code = options.audit?.codeOf(declaration);
     options.part?.("recipe");
     watch?.begin();
@@ -252,12 +253,25 @@ async function storeOutput(declaration: Declaration, name: string, path: string,
   return { ...content, ...(spec.path === undefined ? {} : { path: spec.path.replaceAll("{time}", time) }) };
 }
 
+/** What the recipe sees of the environment. */
+export function environmentOf({ untracked }: Declaration, { env }: Resolution): Resolution["env"] {
+  return { ...env, ...Object.fromEntries((untracked?.env ?? []).map((name) => [name, process.env[name]])) };
+}
+
+/** Guards secrets, if there are any: declared ones, and passwords in what the environment says. */
+export async function hushOf(options: Pick<RunOptions, "registered" | "resolution" | "state" | "signal">, logFd: number): Promise<Hush | undefined> {
+  const { registered, state, signal } = options;
+  const passwords = passwordsIn(baseEnvironment(options, ""));
+  if (registered.declaration.secrets === undefined && passwords.length === 0) return undefined;
+  return (await import("./hush.ts")).hushFor(registered, passwords, state.project.directory, signal, logFd);
+}
+
 /** Environment of every command: nothing of the caller's but what finding programs and reaching the network needs. */
-function baseEnvironment(options: Pick<RunOptions, "resolution" | "state">, tmp: string): NodeJS.ProcessEnv {
+function baseEnvironment(options: Pick<RunOptions, "registered" | "resolution" | "state">, tmp: string): NodeJS.ProcessEnv {
   const kept = ["PATH", "HOME", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
   const env: NodeJS.ProcessEnv = {};
   for (const name of kept) if (process.env[name] !== undefined) env[name] = process.env[name];
-  for (const [name, value] of Object.entries(options.resolution.env)) if (value !== undefined) env[name] = value;
+  for (const [name, value] of Object.entries(environmentOf(options.registered.declaration, options.resolution))) if (value !== undefined) env[name] = value;
   return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
 }
 

@@ -48,9 +48,9 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   /** How often it is tried again after a temporary failure of the network. No part of the fingerprint. @default never */
   readonly retries?: Retries;
   /**
-   * Places beside inputs and outputs that it uses on purpose, and that its result does not depend on: where to find a
-   * mirror, a key that is kept, a directory to publish to. Below the directory of the imagefile, or absolute.
-   * Not part of the fingerprint; only `run --audit` looks at them. @default nothing
+   * What it uses on purpose beside inputs and outputs, and that its result does not depend on: where to find a
+   * mirror, a proxy, a key that is kept, a directory to publish to. Paths are below the directory of the imagefile, or absolute.
+   * Not part of the fingerprint; only `run --audit` looks at the places. @default nothing
    */
   readonly untracked?: Untracked;
   /**

@@ -22,6 +22,7 @@ import { schedule } from "../schedule.ts";
 import { flushState, openState, openTrust, prepareState, type State } from "../state.ts";
 import type { Requirement } from "../tool.ts";
 import { missingTools } from "../tool-versions.ts";
+import { passwordsIn } from "../url-password.ts";
 import type { CommandContext } from "./context.ts";
 import { unknownCommand } from "./options.ts";
 
@@ -197,7 +198,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     await checkTools(context, { state, loaded }, names, proven);
     await removeLeftovers(state);
     const jobs = options.jobs ?? usableCores();
-    if (order.some((name) => loaded.graph.get(name)!.secret)) (await import("./hide.ts")).hideSecrets();
+    if (order.some((name) => loaded.graph.get(name)!.secret) || passwordsIn(process.env).length > 0) (await import("./hide.ts")).hideSecrets();
     reporter.on({ type: "run started", targets: order, jobs });
     // With evidence, the log is the one whose damage was told of.
     if (before === undefined && state.records.damaged > 0) {

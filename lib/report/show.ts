@@ -51,7 +51,7 @@ export function show(node: Node, options: { readonly color: boolean; readonly cw
   section("outputs", Object.entries(declaration.outputs).map(([name, { form, type, path }]) =>
     [name, `${type}${form === type ? "" : ` (${form})`}  ${path === undefined ? "in the store" : printable(path)}`]));
   section("members", declaration.members.map((name) => [name, ""]));
-  section("env", declaration.env.map((name) => [name, ""]));
+  section("env", [...declaration.env.map((name) => [name, ""] as const), ...(declaration.untracked?.env ?? []).map((name) => [name, "not part of the fingerprint"] as const)]);
   section("tools", declaration.tools.map((tool) =>
     [tool.name, tool.type === "tool" ? (tool.min === undefined ? "" : `>= ${tool.min}`) : tool.anyOf.join(" or ")]));
   if (typeof declaration.params === "object" && declaration.params !== null && Object.keys(declaration.params).length > 0) {

@@ -5,7 +5,7 @@
  */
 import { chmod, mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { isImgtaskError, type Json, type Media, output, type OutputSpec, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { isImgtaskError, type Json, type Media, output, type OutputSpec, proxyVariables, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { type Access, accessOf, termsFor } from "./access.ts";
 import type { Credentials } from "./credentials.ts";
 import { tooSlow } from "./failure.ts";
@@ -108,13 +108,13 @@ export function download<const Name extends string, const M extends Media>(name:
     description: `Download ${media.id}`,
     params: { media: mediaParams(media), ...(credentials.length === 0 ? {} : { credentials: credentials as unknown as Json }) },
     secrets: { ...imageSecrets(media), ...secrets },
-    env: [...(media.kind === "package" ? [media.package.archive.mirrorEnv] : imageEnv(media)), "http_proxy", "https_proxy", "no_proxy"],
+    env: media.kind === "package" ? [media.package.archive.mirrorEnv] : imageEnv(media),
     tools: media.kind === "package" ? packageTools : [],
     outputs: { out: output("tree", "media") },
     resources: { cpu: 0, network: true },
     // Each transfer is resumed by itself; this is for a mirror that is gone for longer.
     retries: { times: 2, delay: 5000 },
-    untracked: { reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory, partialDirectory] },
+    untracked: { env: proxyVariables, reads: media.kind === "package" ? hostMirrors.reads : imageReads(media), writes: [logDirectory, partialDirectory] },
     ...(isOpen(media) ? { pin: { entry: media.id, fields: ["file", "path", "size", "sha256"] as const } } : {}),
     module: import.meta.url,
     // Limits are no parameter: they can end a download, and make no other bytes of it.

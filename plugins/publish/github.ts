@@ -4,7 +4,7 @@
  * @module
  */
 import { statSync } from "node:fs";
-import { type PublishContext, type PublishedFile, type Publisher, type Secret, secret } from "../../lib/mod.ts";
+import { type PublishContext, type PublishedFile, type Publisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere, tooLarge, unexpectedAnswer } from "./failure.ts";
 import { type Api, type Asset, assetsOf, createDraft, makePublic, releasesOf, removeAsset, uploadAsset } from "./github-api.ts";
@@ -60,7 +60,8 @@ export function github(options: GithubOptions): Publisher {
     name: "github",
     params: { repository, tag, title, notes, prerelease, ...(commit === undefined ? {} : { commit }) },
     tools: [],
-    env: ["GITHUB_API_URL", "http_proxy", "https_proxy", "no_proxy"],
+    env: ["GITHUB_API_URL"],
+    untracked: { env: proxyVariables },
     secrets: { githubToken: token },
     module: import.meta.url,
     flat: true,

@@ -5,7 +5,7 @@
  */
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { type PublishContext, type Publisher, type Secret, tool } from "../../lib/mod.ts";
+import { type PublishContext, type Publisher, proxyVariables, type Secret, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption } from "./failure.ts";
 import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
@@ -73,9 +73,9 @@ export function lfs(options: LfsOptions): Publisher {
     name: "lfs",
     params: { repository: url, branch, largeFrom, ...(build === undefined ? {} : { build }) },
     tools: [tool("git", { packages: { apt: "git", dnf: "git" } }), tool("git-lfs", { packages: { apt: "git-lfs", dnf: "git-lfs" } })],
-    env: ["http_proxy", "https_proxy", "no_proxy"],
+    env: [],
     ...(token === undefined ? {} : { secrets: { lfsToken: token } }),
-    ...(url.startsWith("file:") ? { untracked: { writes: [decodeURIComponent(new URL(url).pathname)] } } : {}),
+    untracked: { env: proxyVariables, ...(url.startsWith("file:") ? { writes: [decodeURIComponent(new URL(url).pathname)] } : {}) },
     module: import.meta.url,
     ...nameOfIn(options),
     async read(name, context) {

@@ -112,7 +112,7 @@ export function publish<const Name extends string, const A extends readonly Inpu
     env: to.env,
     ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
     tools: [...to.tools, ...(to.tools.some((one) => one.name === "git") ? [] : [git])],
-    untracked: { reads: [...repositoryReads, ...(to.untracked?.reads ?? [])], ...(to.untracked?.writes === undefined ? {} : { writes: to.untracked.writes }) },
+    untracked: { reads: [...repositoryReads, ...(to.untracked?.reads ?? [])], ...(to.untracked?.env === undefined ? {} : { env: to.untracked.env }), ...(to.untracked?.writes === undefined ? {} : { writes: to.untracked.writes }) },
     outputs: { out: output("file", "publish receipt") },
     // Lists of a place are read, carried on and written: not by two at once.
     resources: { network: true, memory: sign?.memory ?? 0, locks: [`place ${to.name} ${JSON.stringify(to.params)}`] },

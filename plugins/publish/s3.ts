@@ -6,7 +6,7 @@
 import { statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type PublishContext, type Publisher, type Secret, secret } from "../../lib/mod.ts";
+import { type PublishContext, type Publisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere } from "./failure.ts";
 import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
@@ -42,11 +42,8 @@ export interface S3Options extends Pick<LayoutOptions, "build"> {
 }
 
 const smallestPart = 5 * 1024 * 1024;
-const environment = [
-  "http_proxy", "https_proxy", "no_proxy",
-  // The SDK asks whether it runs within Lambda.
-  "AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA",
-] as const;
+/** The SDK asks whether it runs within Lambda. */
+const environment = ["AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA"] as const;
 
 function check(options: S3Options): void {
   const { bucket, prefix = "", endpoint, partSize, credentials, region } = options;
@@ -108,7 +105,7 @@ export function s3(options: S3Options): Publisher {
     tools: [],
     env: environment,
     // The SDK's own settings; without "chain", no keys are taken from there.
-    untracked: { reads: [join(homedir(), ".aws")] },
+    untracked: { env: proxyVariables, reads: [join(homedir(), ".aws")] },
     ...(credentials === "chain"
       ? {}
       : { secrets: { s3AccessKeyId: credentials.accessKeyId, s3SecretAccessKey: credentials.secretAccessKey, ...(credentials.sessionToken === undefined ? {} : { s3SessionToken: credentials.sessionToken }) } }),

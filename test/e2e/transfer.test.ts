@@ -1,16 +1,18 @@
 /**
- * A download by the real command line from a mirror that wants a login: interrupted, gone on with, proxied, refused. The password is
- * searched for in everything that is left, and in what was said.
+ * A download by the real command line from a mirror that wants a login: interrupted, gone on with, proxied, refused; and by a real
+ * proxy that wants one. The passwords are searched for in everything that is left, and in what was said.
  * @module
  */
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { test } from "node:test";
 import { type Habits, rangeServer } from "../rig/range-server.ts";
-import { type Finished, TestProject } from "../rig/project.ts";
+import { type Finished, preamble, TestProject } from "../rig/project.ts";
+import { noTinyproxy, tinyproxy } from "../rig/tinyproxy.ts";
 
 const image = randomBytes(6_000_000), sha256 = createHash("sha256").update(image).digest("hex"), name = "vendor-1.0-install.iso";
 const password = "hunter2-Canary-9", authorization = `Basic ${Buffer.from(`me:${password}`).toString("base64")}`;
@@ -78,4 +80,62 @@ test("a download with credentials is interrupted, goes on, and leaves no passwor
   assert.ok(filesWith("MIRROR_PASSWORD").length > 0, "where the password is, is no secret");
   const stored = execFileSync("find", [project.path(".imgtask/store"), "-type", "f", "-size", `${image.length}c`], { encoding: "utf8" }).trim().split("\n").filter((one) => one !== "");
   assert.ok(stored.some((file) => readFileSync(file).equals(image)), "the image is in the store");
+});
+
+test("a proxy and its password are no part of a result, and the password stands nowhere", { timeout: 120_000, skip: noTinyproxy }, async (t) => {
+  const canary = "pr0xy:Canary/31 é", encoded = encodeURIComponent(canary), weak = "password";
+  using project = new TestProject({
+    "imagefile.ts": `${preamble}import { download, type ImageMedia } from "imgtask";
+const media: ImageMedia = {
+  kind: "iso", id: "vendor-1", distro: "vendor", release: "1", arch: "x86_64", answers: "preseed", edition: "install", layout: "debian-cd", image: { name: "vendor-{version}-install.iso" },
+  source: { kind: "mirror", env: "IMGTASK_TEST_MIRROR", mirrors: ["http://mirror.invalid"], directory: "d", list: { file: "SUMS", form: "gnu", algorithm: "sha256", signature: { kind: "none" } } },
+  keys: { keys: [] }, sha256: ${JSON.stringify(sha256)},
+};
+download("big", media);
+target("says:it", { outputs: { out: "file" }, run: async ({ exec, outputs, log }) => {
+  await exec(["sh", "-c", 'echo "$http_proxy"; echo "$http_proxy" | base64; printf %s "$HTTP_PROXY" >&2']);
+  log("it is " + fromOutside("http_proxy"));
+  writeFileSync(outputs.out, "the word password");
+} });
+target("keeps:it", { untracked: { env: ["http_proxy"] }, outputs: { out: "file" }, run: ({ env, outputs }) => writeFileSync(outputs.out, "Acquire::http::Proxy " + JSON.stringify(env.http_proxy)) });
+target("passes:it", { untracked: { env: ["http_proxy"] }, outputs: { out: "file" }, run: async ({ env, outputs, exec }) => void (await exec(["sh", "-c", ": >$1", "sh", outputs.out, env.http_proxy ?? ""])) });
+target("fails:it", { outputs: { out: "file" }, run: () => { throw new Error("no way through " + fromOutside("http_proxy")); } });
+`,
+  });
+  const { directory } = project;
+  const server = await rangeServer({ "d/SUMS": Buffer.from(`${sha256}  ${name}\n`), [`d/${name}`]: image });
+  const proxy = await tinyproxy(dirname(directory), { user: "me", password: "Canary31word" });
+  t.after(() => (server.close(), proxy.close()));
+  const good = `http://me:Canary31word@${proxy.host}`, other = `http://me:${encoded}@127.0.0.1:9`;
+  const said: string[] = [];
+  const run = async (http_proxy: string, ...argv: readonly string[]): Promise<Finished> => {
+    const finished = await project.start(argv, { env: { http_proxy, HTTP_PROXY: http_proxy, no_proxy: "", IMGTASK_TEST_MIRROR: server.url } }).finished;
+    said.push(finished.stdout, finished.stderr);
+    return finished;
+  };
+  const refused = await run(`http://me:wr0ng-Canary@${proxy.host}`, "run", "download:big");
+  assert.match(refused.stderr + refused.stdout, /Some proxies answer so, too/);
+  const first = await run(good, "run", "download:big");
+  assert.equal(first.code, 0, first.stderr);
+  assert.ok(proxy.seen().some((line) => line.includes(name)), "it came by the proxy");
+  const asked = server.asked.length;
+  for (const value of [good, other, `http://you@127.0.0.1:9`, ""]) assert.match((await run(value, "run", "download:big")).stderr, /^Nothing to do/m, value);
+  assert.doesNotMatch((await run(other, "why", "download:big")).stdout, /proxy/);
+  assert.equal(server.asked.length, asked);
+
+  assert.equal((await run(other, "run", "says:it")).code, 0);
+  assert.match(project.read(".imgtask/logs/says:it/latest.log"), /^http:\/\/\*\*\*@127\.0\.0\.1:9$[^]*it is http:\/\/\*\*\*@/m);
+  for (const [target, code] of [["keeps:it", "IMG3051"], ["passes:it", "IMG3050"], ["fails:it", "IMG3020"]] as const) {
+    const { stdout, stderr } = await run(other, "run", target);
+    assert.match(stdout + stderr, new RegExp(code));
+  }
+  // A word of every image as password stops no build.
+  assert.equal((await run(`http://me:${weak}@127.0.0.1:9`, "run", "--force", "says:it")).code, 0);
+
+  const basic = (password: string): string => Buffer.from(`me:${password}`).toString("base64").slice(0, -2);
+  const digests = [good, other].map((value) => createHash("sha256").update(`http_proxy=${value}`).digest("hex"));
+  for (const form of [canary, encoded, "Canary31word", "wr0ng-Canary", basic(canary), basic("Canary31word"), Buffer.from(canary).toString("hex"), ...digests]) {
+    assert.ok(said.every((text) => !text.includes(form)), form);
+    assert.equal(spawnSync("grep", ["-rlaF", "--exclude-dir=node_modules", "-e", form, "--", directory], { encoding: "utf8" }).stdout, "", form);
+  }
 });

@@ -56,7 +56,7 @@ export async function runRecipe(
     target: name,
     inputs,
     params: fill(declaration.params),
-    env: Object.fromEntries(declaration.env.map((key) => [key, options.env?.[key] ?? process.env[key]])),
+    env: Object.fromEntries([...declaration.env, ...(declaration.untracked?.env ?? [])].map((key) => [key, options.env?.[key] ?? process.env[key]])),
     secrets: options.secrets ?? {},
     outputs,
     tmp: join(directory, "tmp"),
