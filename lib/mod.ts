@@ -46,11 +46,9 @@ export {
   defineDistro,
   type Distro,
   type Installer,
-  type PublishContext,
-  type PublishedFile,
-  type Publisher,
   type Release,
 } from "./plugin.ts";
+export type { FilePublisher, ImageFormat, ImagePublisher, PublishContext, PublishedFile, PublishedImage, Publisher, PublishedThere } from "./publisher.ts";
 export { isPin, type LockEntry, lockFileName, type Pin, type PinnedList, readLockFile } from "./lock-file.ts";
 export type { NoNotices, Notice, NoticeAnswer, NoticePackage, NoticeReport, NoticeTrust, Severity } from "./notice.ts";
 export { packageFile, packageVersion as version } from "./package.ts";

@@ -1,15 +1,13 @@
 /**
- * What a distribution, an architecture and a publisher must offer. Interfaces and the functions that check them.
- * Knows no distribution, architecture or place by name.
+ * What a distribution and an architecture must offer. Interfaces and the functions that check them.
+ * Knows no distribution or architecture by name.
  * @module
  */
 import { ExitCode, ImgtaskError } from "./error.ts";
 import type { Machine } from "./machine.ts";
 import type { PackageSet } from "./machine/package-set.ts";
 import type { AptArchive, Keyring, Media, NoticeSource } from "./media.ts";
-import type { Secrets } from "./secret.ts";
-import type { RunContext, Untracked } from "./target.ts";
-import type { HostFile, Requirement, Tool } from "./tool.ts";
+import type { HostFile, Tool } from "./tool.ts";
 
 /** An architecture, described by what tools call it. Independent of any distribution. */
 export interface Arch<Name extends string = string> {
@@ -148,62 +146,4 @@ export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
       return { ...installer({ ...options, edition }), ...(notices === undefined ? {} : { notices }) };
     },
   }) as unknown as D;
-}
-
-/** A file to be published. */
-export interface PublishedFile {
-  /** Its name at the place, `/` between parts: made of names that are safe everywhere. */
-  readonly name: string;
-  /** Where its bytes are now. */
-  readonly path: string;
-}
-
-/** What a publisher is given of the run. */
-export type PublishContext = Pick<RunContext, "exec" | "log" | "progress" | "signal" | "env" | "tmp" | "project"> & {
-  /** Values of the publisher's secrets, by its names for them. */
-  readonly secrets: Readonly<Record<string, string>>;
-};
-
-/** A place that finished artifacts are published to. Publishing the same twice must change nothing. */
-export interface Publisher {
-  readonly name: string;
-  /** What it publishes to, as JSON: part of the fingerprint, so never a secret. */
-  readonly params: Readonly<Record<string, string | number | boolean>>;
-  readonly tools: readonly Requirement[];
-  readonly env: readonly string[];
-  /** Handles to its secrets. @default none */
-  readonly secrets?: Secrets;
-  /** The place, where it is one of this host, and how it is reached. @default nothing */
-  readonly untracked?: Untracked;
-  /** File URL of the publisher's module: `import.meta.url`. */
-  readonly module: string;
-  /** Whether the place has no directories: then no name has a `/`. @default false */
-  readonly flat?: boolean;
-  /**
-   * The name of an artifact at the place, where that is another one, as in a layout by date. Pure.
-   * @default the name
-   */
-  nameOf?(artifact: {
-    readonly name: string;
-    /** The target that made it: `iso:kali`. */
-    readonly target: string;
-    /** When it was made, milliseconds since 1970. */
-    readonly time: number;
-  }): string;
-  /**
-   * A small file of the place, or `undefined` when there is none. A place with this method collects: lists that stand
-   * there are carried on. Without it, each publication replaces them.
-   */
-  read?(name: string, context: PublishContext): Promise<Uint8Array | undefined>;
-  /** Those of some names that are at the place. Goes with {@linkcode Publisher.read}. */
-  has?(names: readonly string[], context: PublishContext): Promise<ReadonlySet<string>>;
-  /**
-   * Makes the files readable at the place under their names: all of a file or nothing of it. None is readable before
-   * those in front of it are: what vouches for others comes last. What is there with the same bytes is not sent.
-   * @returns what is there now, by name.
-   */
-  publish(
-    files: readonly PublishedFile[],
-    context: PublishContext,
-  ): Promise<readonly { readonly name: string; readonly location: string; readonly uploaded: boolean }[]>;
 }

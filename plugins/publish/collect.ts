@@ -4,7 +4,7 @@
  * @module
  */
 import {
-  type Checksum, checksumsName, ExitCode, ImgtaskError, manifestName, parseChecksums, parseManifest, type PublicKey, type PublishContext, type PublishedArtifact, type Publisher, verifyMinisign,
+  type Checksum, checksumsName, ExitCode, type FilePublisher, ImgtaskError, manifestName, parseChecksums, parseManifest, type PublicKey, type PublishContext, type PublishedArtifact, verifyMinisign,
 } from "../../lib/mod.ts";
 import { createHash } from "node:crypto";
 
@@ -39,7 +39,7 @@ const nothing: Kept = { checksums: [], artifacts: [] };
  * @param key by which the list must be signed, when this publication is signed
  * @throws {ImgtaskError} IMG4190 for a list that cannot be carried on, IMG4191 for one that would lose its signature
  */
-export async function keptAt(to: Publisher, context: PublishContext, ours: ReadonlySet<string>, key: PublicKey | undefined): Promise<Kept> {
+export async function keptAt(to: FilePublisher, context: PublishContext, ours: ReadonlySet<string>, key: PublicKey | undefined): Promise<Kept> {
   if (to.read === undefined) return nothing;
   const list = await to.read(checksumsName, context);
   if (list === undefined) return nothing;

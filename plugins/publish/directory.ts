@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { chmod, open, readlink, rename, symlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { ExitCode, ImgtaskError, type Publisher, tool } from "../../lib/mod.ts";
+import { ExitCode, ImgtaskError, type FilePublisher, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { checkLayout, latestLinks, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { checkPublishedName } from "./names.ts";
@@ -70,7 +70,7 @@ async function pointTo(place: string, link: string, to: string): Promise<void> {
  * publish("dated", { artifacts: [debianIso], to: directory("artifacts/published", { build: "2026-11-21" }), tests: [isoTest] });
  * ```
  */
-export function directory(path: string, layout: LayoutOptions = {}): Publisher {
+export function directory(path: string, layout: LayoutOptions = {}): FilePublisher {
   if (typeof path !== "string" || path === "" || path.includes("\0")) {
     throw new ImgtaskError("IMG2514", `Bad directory to publish to: ${JSON.stringify(path)}`, {
       expected: "a path, absolute or relative to the imagefile's directory",
@@ -129,5 +129,5 @@ export function directory(path: string, layout: LayoutOptions = {}): Publisher {
         for (const { part } of parts) rmSync(part, { force: true });
       }
     },
-  } satisfies Publisher);
+  } satisfies FilePublisher);
 }

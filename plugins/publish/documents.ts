@@ -4,10 +4,10 @@
  * recorded results: the same results and the same key give the same bytes, so that publishing again sends nothing.
  * @module
  */
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import {
-  attestationsName, checksumsName, formatChecksums, formatManifest, inputsOf, type Lineage, manifestName, type PublishedArtifact, type Publisher, type PublishContext, type RunContext,
+  attestationsName, checksumsName, type FilePublisher, formatChecksums, formatManifest, inputsOf, type Lineage, manifestName, type PublishedArtifact, type PublishedImage, type PublishContext, type RunContext,
   seal, type SecretKey, type Statement, statementMediaType,
 } from "../../lib/mod.ts";
 import { keptAt } from "./collect.ts";
@@ -130,12 +130,32 @@ async function describe(subject: Subject, about: About, desk: Desk, options: { r
   };
 }
 
-/** Makes the documents about artifacts, below the run's scratch directory. */
-export async function documentsOf(artifacts: readonly Subject[], about: About, to: Publisher, context: Context, key: SecretKey | undefined): Promise<readonly Document[]> {
+/** What is told of artifacts: entries of the manifest, in their order, and the documents that these name. */
+async function describeAll(artifacts: readonly Subject[], about: About, flat: boolean, context: Context, key: SecretKey | undefined): Promise<{ readonly entries: readonly PublishedArtifact[]; readonly desk: Desk }> {
   const desk = new Desk(context, key);
   const commit = await commitOf(context);
   const entries: PublishedArtifact[] = [];
-  for (const artifact of artifacts) entries.push(await describe(artifact, about, desk, { key, flat: to.flat ?? false, commit, epoch: context.epoch }));
+  for (const artifact of artifacts) entries.push(await describe(artifact, about, desk, { key, flat, commit, epoch: context.epoch }));
+  return { entries, desk };
+}
+
+/** An artifact for a place that holds images. */
+export type Image = Subject & Pick<PublishedImage, "path" | "format">;
+
+/** What is told of images at a place that has no documents. */
+export async function imagesOf(images: readonly Image[], about: About, context: Context, key: SecretKey | undefined): Promise<readonly PublishedImage[]> {
+  const { entries, desk } = await describeAll(images, about, true, context, key);
+  return entries.map(({ documents, ...told }, index) => {
+    const { path, format } = images[index]!;
+    const signed = documents.find(({ kind }) => kind === "signature")?.name;
+    const signature = desk.written.find(({ name }) => name === signed);
+    return { ...told, path, format, ...(signature === undefined ? {} : { signature: readFileSync(signature.path, "utf8") }) };
+  });
+}
+
+/** Makes the documents about artifacts, below the run's scratch directory. */
+export async function documentsOf(artifacts: readonly Subject[], about: About, to: FilePublisher, context: Context, key: SecretKey | undefined): Promise<readonly Document[]> {
+  const { entries, desk } = await describeAll(artifacts, about, to.flat ?? false, context, key);
   const listed = (): readonly { readonly name: string; readonly sha256: string }[] => [...artifacts, ...desk.written].filter(({ name }) => !name.endsWith(".minisig"));
   const ours = new Set([...listed().map(({ name }) => name), manifestName]);
   const kept = await keptAt(to, context, ours, key?.publicKey);

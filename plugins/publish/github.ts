@@ -4,7 +4,7 @@
  * @module
  */
 import { statSync } from "node:fs";
-import { type PublishContext, type PublishedFile, type Publisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
+import { type PublishContext, type PublishedFile, type FilePublisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere, tooLarge, unexpectedAnswer } from "./failure.ts";
 import { type Api, type Asset, assetsOf, createDraft, makePublic, releasesOf, removeAsset, uploadAsset } from "./github-api.ts";
@@ -49,7 +49,7 @@ const assetLimit = 2 ** 31;
  * publish("release", { artifacts: [kaliDisk], tests: [kaliTest], to: github({ repository: "example/images", tag: "v1.2" }) });
  * ```
  */
-export function github(options: GithubOptions): Publisher {
+export function github(options: GithubOptions): FilePublisher {
   const { repository, tag, commit, title = tag, notes = "", prerelease = false, token = secret.env("GITHUB_TOKEN") } = options;
   if (typeof repository !== "string" || !/^[A-Za-z0-9][A-Za-z0-9-]*\/[A-Za-z0-9._-]+$/.test(repository) || /\/\.{1,2}$/.test(repository)) {
     throw badOption("github", "repository", repository, '"OWNER/NAME"');
@@ -79,7 +79,7 @@ export function github(options: GithubOptions): Publisher {
       const fields = { tag_name: tag, name: title, body: notes, prerelease, ...(commit === undefined ? {} : { target_commitish: commit }) };
       return await release(files, { api, repository, tag, place, fields, context });
     },
-  } satisfies Publisher);
+  } satisfies FilePublisher);
 }
 
 interface Work {
@@ -91,7 +91,7 @@ interface Work {
   readonly context: PublishContext;
 }
 
-async function release(files: readonly PublishedFile[], { api, repository, tag, place, fields, context }: Work): ReturnType<Publisher["publish"]> {
+async function release(files: readonly PublishedFile[], { api, repository, tag, place, fields, context }: Work): ReturnType<FilePublisher["publish"]> {
   const all: { name: string; path: string; size: number; digest: string }[] = [];
   for (const { name, path } of files) {
     const { size } = statSync(path);

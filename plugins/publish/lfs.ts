@@ -5,7 +5,7 @@
  */
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { type PublishContext, type Publisher, proxyVariables, type Secret, tool } from "../../lib/mod.ts";
+import { type PublishContext, type FilePublisher, proxyVariables, type Secret, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption } from "./failure.ts";
 import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
@@ -60,7 +60,7 @@ function check({ repository, branch, token, user, largeFrom, ...layout }: LfsOpt
  * });
  * ```
  */
-export function lfs(options: LfsOptions): Publisher {
+export function lfs(options: LfsOptions): FilePublisher {
   check(options);
   const { repository, branch = "main", token, user = "x-access-token", largeFrom = 2 ** 20, build } = options;
   const url = isAbsolute(repository) ? new URL(`file://${repository.split("/").map(encodeURIComponent).join("/")}`).href : repository;
@@ -121,5 +121,5 @@ export function lfs(options: LfsOptions): Publisher {
       }
       return all.map((file) => ({ name: file.name, location: `${url}#${branch}:${file.name}`, uploaded: wanted.includes(file) }));
     },
-  } satisfies Publisher);
+  } satisfies FilePublisher);
 }

@@ -6,12 +6,17 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import {
   ExitCode,
+  type FilePublisher,
+  type ImageFormat,
+  type ImagePublisher,
   ImgtaskError,
   type Input,
   output,
   type OutputSpec,
   type Publisher,
+  type PublishedThere,
   type RunContext,
+  type SecretKey,
   type Secrets,
   type Target,
   target,
@@ -20,7 +25,8 @@ import {
 import type { InventorySummary } from "../sbom/inventory.ts";
 import type { Sbom } from "../sbom/sbom.ts";
 import { digests } from "./digest.ts";
-import { type Document, documentsOf, type Subject } from "./documents.ts";
+import { type About, type Document, documentsOf, imagesOf, type Subject } from "./documents.ts";
+import { formatsFor } from "./formats.ts";
 import { repositoryReads } from "./git.ts";
 import { artifactOf, checkArtifactName, checkPublishedName, publishedName } from "./names.ts";
 import { openKey, type Signer } from "./sign.ts";
@@ -52,7 +58,7 @@ export type Published<Name extends string = string> = Target<`publish:${Name}`, 
 export interface Receipt {
   /** Name of the publisher. */
   readonly publisher: string;
-  /** Artifacts and the documents about them. */
+  /** Artifacts, and the documents about them unless the place holds images alone. */
   readonly files: readonly {
     readonly name: string;
     /** Bytes. */
@@ -66,12 +72,12 @@ export interface Receipt {
 /**
  * Declares target `publish:NAME`: makes artifacts readable at a place, all of a file or nothing of it, with
  * `SHA256SUMS`, `manifest.json`, SBOMs and provenance and, where a key is given, signatures. What is there already is not sent again. A file is called after
- * the target that makes it: `iso:kali` becomes `iso-kali.iso`.
+ * the target that makes it: `iso:kali` becomes `iso-kali.iso`. A place that holds images, a cloud, gets images and no documents.
  *
  * It runs again when an artifact or the place changes, not when somebody takes files away from there.
  *
  * @throws {ImgtaskError} IMG2511 for an artifact that is no file, IMG2512 for a bad name, IMG2513 for none at all or
- * two of one name, IMG2581 for an image that no test boots.
+ * two of one name, IMG2521 for one that the place does not take, IMG2581 for an image that no test boots.
  *
  * @example
  * ```ts
@@ -90,13 +96,15 @@ export function publish<const Name extends string, const A extends readonly Inpu
   const { artifacts, to, tests = [], sboms = [], untested, sign } = options as PublishOptions;
   const names = artifacts.map(publishedName);
   names.forEach(checkArtifactName);
-  const twice = names.find((one, index) => names.indexOf(one) !== index);
+  const there = artifacts.map((one, index) => to.nameOf?.({ name: names[index]!, target: artifactOf(one).target, time: 0 }) ?? names[index]!);
+  const twice = there.find((one, index) => there.indexOf(one) !== index);
   if (names.length === 0 || twice !== undefined) {
     throw new ImgtaskError("IMG2513", `"publish:${name}" has ${twice === undefined ? "nothing to publish" : `two files named "${twice}"`}`, {
       expected: "artifacts with names of their own, at least one",
       exitCode: ExitCode.usage,
     });
   }
+  const formats = to.takes === undefined ? undefined : formatsFor(to, artifacts);
   checkTested(name, artifacts, tests, untested);
   const secrets: Secrets = { ...to.secrets, ...sign?.secrets };
   return target(`publish:${name}`, {
@@ -107,7 +115,7 @@ export function publish<const Name extends string, const A extends readonly Inpu
       of: artifacts.map(artifactOf).map(({ target, output, type }) => ({ target, output, type })),
       tests: tests.map((one) => ({ target: artifactOf(one).target, ...("boots" in one && typeof one.boots === "string" ? { boots: one.boots } : {}) })),
       sboms: sboms.map(({ name: target, outputs: { out, spdx, cyclonedx } }) => ({ target, inventory: out, spdx, cyclonedx })),
-      publisher: to.name, options: to.params, signed: sign?.scheme, untested,
+      publisher: to.name, options: to.params, signed: sign?.scheme, untested, ...(formats === undefined ? {} : { formats }),
     },
     env: to.env,
     ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
@@ -132,6 +140,8 @@ interface Params {
   readonly sboms: readonly { readonly target: string; readonly inventory: string; readonly spdx: string; readonly cyclonedx: string }[];
   readonly signed: string | undefined;
   readonly untested: string | undefined;
+  /** For a place that holds images. */
+  readonly formats?: readonly ImageFormat[];
 }
 
 type Send = Omit<RunContext, "inputs" | "params" | "outputs"> & { readonly inputs: { readonly artifacts: readonly string[] }; readonly params: Params; readonly outputs: { readonly out: string } };
@@ -152,17 +162,15 @@ async function send(context: Send, to: Publisher): Promise<void> {
     const time = lineage.made.find((made) => made.target === of.target && made.outputs[of.output]?.digest === read.sha256)?.finished ?? context.epoch * 1000;
     artifacts.push({ ...of, ...read, path, name: to.nameOf?.({ name: plain, target: of.target, time }) ?? plain });
   }
-  const about = {
+  const about: About = {
     lineage,
     sboms: params.sboms,
     tests: params.tests.map(({ target, boots }) => ({ target, boots })),
     untested: params.untested,
     inventoryOf: (path: string) => JSON.parse(readFileSync(path, "utf8")) as InventorySummary,
   };
-  const documents = await documentsOf(artifacts, about, to, context, key);
-  const files: readonly (Outgoing | Document)[] = [...artifacts, ...documents];
-  for (const { name } of files) checkPublishedName(name);
-  const sent = new Map((await to.publish(files.map(({ name, path }) => ({ name, path })), context)).map((one) => [one.name, one]));
+  const { files, there: places } = to.takes === undefined ? await sendFiles(artifacts, about, to, context, key) : await sendImages(artifacts, about, to, context, key);
+  const sent = new Map(places.map((one) => [one.name, one]));
   const listed: Receipt["files"][number][] = [];
   for (const { name, size, sha256 } of files) {
     const there = sent.get(name);
@@ -172,4 +180,24 @@ async function send(context: Send, to: Publisher): Promise<void> {
   }
   const receipt: Receipt = { publisher: to.name, files: listed };
   writeFileSync(outputs.out, `${JSON.stringify(receipt, null, 2)}\n`);
+}
+
+/** What was to be published, and what is there. */
+interface Sent {
+  readonly files: readonly Pick<Document, "name" | "size" | "sha256">[];
+  readonly there: readonly PublishedThere[];
+}
+
+async function sendFiles(artifacts: readonly Outgoing[], about: About, to: FilePublisher, context: Send, key: SecretKey | undefined): Promise<Sent> {
+  const files: readonly (Outgoing | Document)[] = [...artifacts, ...(await documentsOf(artifacts, about, to, context, key))];
+  for (const { name } of files) checkPublishedName(name);
+  return { files, there: await to.publish(files.map(({ name, path }) => ({ name, path })), context) };
+}
+
+async function sendImages(artifacts: readonly Outgoing[], about: About, to: ImagePublisher, context: Send, key: SecretKey | undefined): Promise<Sent> {
+  for (const { name } of artifacts) checkPublishedName(name);
+  const images = artifacts.map((one, index) => ({ ...one, format: context.params.formats![index]! }));
+  const there = await to.publish(await imagesOf(images, about, context, key), context);
+  context.log(`${to.name} holds images only: checksums, manifest, SBOMs and attestations are published to a place for files, such as a directory`);
+  return { files: artifacts, there };
 }

@@ -6,7 +6,7 @@
 import { statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type PublishContext, type Publisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
+import { type PublishContext, type FilePublisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere } from "./failure.ts";
 import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
@@ -81,7 +81,7 @@ function check(options: S3Options): void {
  * });
  * ```
  */
-export function s3(options: S3Options): Publisher {
+export function s3(options: S3Options): FilePublisher {
   check(options);
   const { bucket, prefix = "", region = "us-east-1", endpoint, build, immutable = false, partSize = 16 * 1024 * 1024, conditional = true, checksums = true } = options;
   const credentials = options.credentials ?? { accessKeyId: secret.env("AWS_ACCESS_KEY_ID"), secretAccessKey: secret.env("AWS_SECRET_ACCESS_KEY") };
@@ -157,5 +157,5 @@ export function s3(options: S3Options): Publisher {
         return all.map((file) => ({ name: file.name, location: `s3://${bucket}/${file.key}`, uploaded: wanted.some((one) => one.file === file) }));
       });
     },
-  } satisfies Publisher);
+  } satisfies FilePublisher);
 }

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import { type PublishContext, type PublishedFile, type Publisher, tool } from "../../lib/mod.ts";
+import { type PublishContext, type PublishedFile, type FilePublisher, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, unexpectedAnswer } from "./failure.ts";
 import { checkLayout, latestLinks, type LayoutOptions, nameOfIn } from "./layout.ts";
@@ -76,7 +76,7 @@ const lines = (...all: readonly string[]): string => all.map((line) => `${line}\
  * });
  * ```
  */
-export function ssh(options: SshOptions): Publisher {
+export function ssh(options: SshOptions): FilePublisher {
   checkHost(options, "ssh");
   checkLayout(options, "ssh");
   const { path, identity, build, latest } = options;
@@ -122,7 +122,7 @@ export function ssh(options: SshOptions): Publisher {
       for (const { name } of files) checkPublishedName(name);
       return await withSession(context, async (session) => await send(files, options, session, context));
     },
-  } satisfies Publisher);
+  } satisfies FilePublisher);
 }
 
 /** Stable for one file of one project on one host: an interrupted transfer goes on, and no two hosts write one file. */
@@ -136,7 +136,7 @@ function partOf(digest: string, name: string, project: string): string {
   return createHash("sha256").update([hostname(), machine, project, name, digest].join("\0")).digest("hex").slice(0, 32);
 }
 
-async function send(files: readonly PublishedFile[], options: SshOptions, session: SshSession, context: PublishContext): ReturnType<Publisher["publish"]> {
+async function send(files: readonly PublishedFile[], options: SshOptions, session: SshSession, context: PublishContext): ReturnType<FilePublisher["publish"]> {
   const { log, progress, project, signal } = context;
   const { path } = options;
   const all: { name: string; source: string; size: number; digest: string; part: string }[] = [];

@@ -9,7 +9,7 @@ import { closeSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, rea
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { PublishContext, Publisher } from "../../lib/mod.ts";
+import type { FilePublisher, PublishContext } from "../../lib/mod.ts";
 import { run } from "../../lib/process.ts";
 import type { Argv, ExecOptions } from "../../lib/target.ts";
 import { directory } from "../../plugins/publish/directory.ts";
@@ -18,7 +18,7 @@ import { directory } from "../../plugins/publish/directory.ts";
 interface Subject {
   readonly name: string;
   /** @param scratch an empty directory of the test's own; `read` gives all that is at the place, by name with `/` between parts. */
-  make(scratch: string): { readonly publisher: Publisher; read(): Record<string, string> };
+  make(scratch: string): { readonly publisher: FilePublisher; read(): Record<string, string> };
 }
 
 const subjects: readonly Subject[] = [
@@ -34,12 +34,12 @@ const subjects: readonly Subject[] = [
 
 interface Bench {
   readonly scratch: string;
-  readonly publisher: Publisher;
+  readonly publisher: FilePublisher;
   read(): Record<string, string>;
   readonly context: PublishContext;
   /** A file to publish. */
   file(name: string, content: string): { readonly name: string; readonly path: string };
-  publish(files: Parameters<Publisher["publish"]>[0], signal?: AbortSignal): ReturnType<Publisher["publish"]>;
+  publish(files: Parameters<FilePublisher["publish"]>[0], signal?: AbortSignal): ReturnType<FilePublisher["publish"]>;
 }
 
 /** Runs a test of one publisher in a directory of its own. */

@@ -17,7 +17,7 @@ const layers: readonly (readonly string[])[] = [
   ["lineage", "publication"],
   ["resources", "retry"],
   ["caller", "lift", "source", "secret", "context", "target", "machine", "media", "group", "guard", "spawner", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
-  ["event", "plugin", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-table", "stat-cache", "process", "host"],
+  ["event", "plugin", "publisher", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-table", "stat-cache", "process", "host"],
   ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence-table", "evidence", "evidence-writer", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit", "secret-value", "hush"],
   ["code", "trust", "collect", "priority"],
   ["load"],

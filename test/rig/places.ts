@@ -19,6 +19,8 @@ export interface Place {
   readonly environment?: Readonly<Record<string, string>>;
   /** Whether names have no "/". */
   readonly flat: boolean;
+  /** Whether it holds images, and no documents. @default false */
+  readonly images?: boolean;
   /** Whether what is published cannot be replaced: each publication is the first. @default false */
   readonly unchanging?: boolean;
   /** Values that may be nowhere but in the processes' memory. */

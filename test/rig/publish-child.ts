@@ -3,10 +3,12 @@
  * Prints `begin`, then `done` and the result, or `failed` and the error.
  * @module
  */
+import { createHash } from "node:crypto";
 import { appendFileSync, closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { PublishContext, Publisher } from "../../lib/mod.ts";
+import type { PublishContext, PublishedImage, Publisher } from "../../lib/mod.ts";
 import { run } from "../../lib/process.ts";
+import { formatOf } from "../../plugins/publish/formats.ts";
 
 /** What the child is to do. */
 export interface Order {
@@ -44,16 +46,27 @@ async function withPublisher<T>(order: Order, work: (publisher: Publisher, conte
   return await work(publisher, context).finally(() => closeSync(logFd));
 }
 
+/** What the kind `publish` would tell of an image. */
+function imageOf({ name, path }: Order["files"][number]): PublishedImage {
+  const bytes = readFileSync(path), type = name.endsWith(".iso") ? "iso" : "disk";
+  return {
+    name, path, type, format: formatOf({ type, path: name })!, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex"),
+    target: `${type}:${name.replace(/\..*/, "")}`, output: "out", os: { id: "kali", version: "2026.3", title: "Kali" }, kernel: null, arch: "x86_64",
+    commit: { id: "0123456789abcdef0123456789abcdef01234567", dirty: false }, times: null, tests: [], untested: "random bytes", withoutSbom: null,
+    signature: "untrusted comment: of the test\nRUQ\ntrusted comment: none\nAAA\n",
+  };
+}
+
 /** Publishes. @param heard what it says, as it says it. */
 export async function carryOut(order: Order, heard: (line: string) => void = () => {}): ReturnType<Publisher["publish"]> {
-  return await withPublisher(order, (publisher, context) => publisher.publish(order.files, context), heard);
+  return await withPublisher(order, (to, context) => (to.takes === undefined ? to.publish(order.files, context) : to.publish(order.files.map(imageOf), context)), heard);
 }
 
 /** What the place has of the order's files, and their bytes; `undefined` where it does not collect. */
 export async function lookAt(order: Order): Promise<Readonly<Record<string, Uint8Array>> | undefined> {
   const names = order.files.map(({ name }) => name);
   return await withPublisher(order, async (publisher, context) => {
-    if (publisher.read === undefined) return undefined;
+    if (publisher.takes !== undefined || publisher.read === undefined) return undefined;
     const there: Record<string, Uint8Array> = {};
     for (const name of await publisher.has!(names, context)) there[name] = (await publisher.read(name, context))!;
     for (const name of names) if (there[name] === undefined && (await publisher.read(name, context)) !== undefined) throw new Error(`"${name}" can be read, and is told as not there`);

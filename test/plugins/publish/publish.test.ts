@@ -8,11 +8,13 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { type ImgtaskError, type Input, output, type Publisher, target } from "../../../lib/mod.ts";
+import { type ImagePublisher, type ImgtaskError, type Input, output, type PublishedImage, type Publisher, secret, target, verifyMinisign } from "../../../lib/mod.ts";
+import { generateKey } from "../../../lib/minisign-key.ts";
 import { registry } from "../../../lib/target.ts";
 import { directory } from "../../../plugins/publish/directory.ts";
 import { publishedName } from "../../../plugins/publish/names.ts";
 import { publish } from "../../../plugins/publish/publish.ts";
+import { minisign } from "../../../plugins/publish/sign.ts";
 import { runRecipe } from "../../rig/recipe.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "imgtask-publish-"));
@@ -114,4 +116,34 @@ test("images need a test that boots them, or a reason, also without a type check
   for (const reason of ["", "  ", "a\nb", "x".repeat(201)]) refused([vm], [], reason);
   publish("tested", { artifacts: [vm, iso], to, tests: [boots("disk:vm"), boots("iso:cd")] });
   publish("said", { artifacts: [vm], to, untested: "no emulator for it" });
+});
+
+test("a place that holds images gets images with what is told of them, and no documents; others are refused when it is declared", async () => {
+  const given: PublishedImage[] = [];
+  const cloud: ImagePublisher = {
+    name: "cloud", params: {}, tools: [], env: [], module: import.meta.url, takes: ["qcow2", "iso"], nameOf: ({ target }) => target.replace(":", "-"),
+    publish: async (images) => (given.push(...images), images.map(({ name }) => ({ name, location: `cloud/${name}`, uploaded: true }))),
+  };
+  const of = (type: string, path?: string) => target(`disk:${type}${path ?? ""}`, { outputs: { out: output("file", type, path === undefined ? {} : { path }) }, run: () => {} });
+  for (const one of [of("disk", "d.raw"), of("disk"), of("ova", "d.ova"), of("thing", "d.qcow2")]) {
+    assert.throws(() => publish("no", { artifacts: [one], to: cloud, untested: "unit" }), { code: "IMG2521", expected: "an image as qcow2, iso" });
+  }
+  const twin: ImagePublisher = { ...cloud, nameOf: () => "same" };
+  const qcow2 = of("disk", "vm.qcow2"), iso = of("iso");
+  assert.throws(() => publish("twins", { artifacts: [qcow2, iso], to: twin, untested: "unit" }), { code: "IMG2513" });
+  publish("images", { artifacts: [qcow2, iso], to: cloud, untested: "unit", sign: minisign({ key: secret.env("KEY") }) });
+  const [a, b] = [join(scratch, "vm"), join(scratch, "cd")];
+  writeFileSync(a, "vm");
+  writeFileSync(b, "cd");
+  const own = generateKey();
+  const ran = await runRecipe("publish:images", { "inputs.artifacts.0": a, "inputs.artifacts.1": b }, { secrets: { signingKey: await own.file() } });
+  try {
+    assert.deepEqual(given.map(({ name, format, size, target, path }) => [name, format, size, target, path]), [["disk-diskvm.qcow2", "qcow2", 2, "disk:diskvm.qcow2", a], ["disk-iso", "iso", 2, "disk:iso", b]]);
+    assert.deepEqual(given.map(({ sha256 }) => sha256), ["vm", "cd"].map((text) => createHash("sha256").update(text).digest("hex")));
+    for (const [index, { signature }] of given.entries()) verifyMinisign({ bytes: Buffer.from(["vm", "cd"][index]!) }, Buffer.from(signature!), [own.publicKey], { file: given[index]!.name });
+    assert.deepEqual((JSON.parse(readFileSync(ran.outputs["out"]!, "utf8")) as { files: { name: string }[] }).files.map(({ name }) => name), ["disk-diskvm.qcow2", "disk-iso"]);
+    assert.match(ran.log(), /cloud holds images only/);
+  } finally {
+    ran.dispose();
+  }
 });
