@@ -10,6 +10,7 @@ import { archOf } from "../arch/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { parseDirectories } from "../dirs/parse.ts";
 import { accelerationFor, probeMemory } from "./accel.ts";
+import { emulatorFault } from "./emulator-fault.ts";
 import { bad, checkRest, type ConsoleExpectation, needsLogin, type Probed, probedOf, probesOf, type SystemExpectation, whole } from "./expectation.ts";
 import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
 import { judge, readAnswers, script } from "./guest.ts";
@@ -288,12 +289,6 @@ function keep(context: Context): string {
   return place;
 }
 
-/**
- * A kernel that starts looks whether its timer ticks, within some 50 ms of real time. An emulator on a busy host may not
- * run in these, which tells nothing of the image.
- */
-const timerLost = /Kernel panic - not syncing: IO-APIC \+ timer doesn't work/;
-
 async function bootAndCheck(context: Context): Promise<void> {
   const { params, inputs, outputs, signal } = context;
   const arch = archOf(params.arch);
@@ -324,8 +319,9 @@ async function bootAndCheck(context: Context): Promise<void> {
     } finally {
       await machine.stop();
     }
-    if (acceleration.kind === "kvm" || attempt === 3 || !timerLost.test(machine.console.text)) break;
-    context.log("The guest's timer did not tick, since this host is busy: powering on again");
+    const fault = acceleration.kind === "kvm" || attempt === 3 ? undefined : emulatorFault(machine.console.text);
+    if (fault === undefined) break;
+    context.log(`${fault}: powering on again`);
   }
   const seconds = (Date.now() - machine.started) / 1000;
   const tail = machine.console.tail(20);
