@@ -11,6 +11,7 @@ import type { Order } from "./publish-child.ts";
 import { sshdMissing, startSshd } from "./sshd.ts";
 import { startGithub } from "./github-server.ts";
 import { startSwift, swiftMissing } from "./swift.ts";
+import { startVcenter, vcenterMissing } from "./vcenter.ts";
 
 /** A place that is ready. */
 export interface Place {
@@ -23,6 +24,8 @@ export interface Place {
   readonly images?: boolean;
   /** Whether what is published cannot be replaced: each publication is the first. @default false */
   readonly unchanging?: boolean;
+  /** Whether a name has nothing for a moment, while what is there is replaced. @default false */
+  readonly gap?: boolean;
   /** Values that may be nowhere but in the processes' memory. */
   readonly canaries: readonly string[];
   /** All that everybody sees, by name; read by programs that are not ours. */
@@ -210,5 +213,30 @@ export const lfsPlace: PlaceKind = {
   },
 };
 
+export const vspherePlace: PlaceKind = {
+  name: "vsphere",
+  missing: vcenterMissing,
+  async start() {
+    const scratch = scratchFor("vsphere");
+    const server = await startVcenter(scratch);
+    const options = { url: server.url, ca: server.ca, library: server.library, credentials: { user: server.user, password: handle("PASSWORD") }, replace: true };
+    return {
+      order: { module: moduleOf("vsphere"), factory: "vsphere", options, secrets: { vspherePassword: server.password }, env: {} },
+      environment: { PASSWORD: server.password },
+      flat: true, images: true, gap: true, canaries: [server.password], chatter: 0,
+      // Items of our own, which users see as such, are not what was published.
+      read: async () => Object.fromEntries(Object.entries(server.items()).filter(([name]) => !name.startsWith("imgtask-")).map(([name, { files }]) => [name, files[name]!])),
+      received: () => server.received(),
+      empty: async () => server.empty(),
+      wrong: { order: { secrets: { vspherePassword: "another password" } }, code: "IMG3521" },
+      denied: { order: { options: { ...options, credentials: { user: server.reader, password: handle("PASSWORD") } } }, code: "IMG3523" },
+      async stop() {
+        await server.stop();
+        removing(scratch);
+      },
+    };
+  },
+};
+
 /** All of them. */
-export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, sshPlace, s3Place];
+export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, sshPlace, s3Place, vspherePlace];
