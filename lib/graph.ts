@@ -4,6 +4,7 @@
  */
 import { posix } from "node:path";
 import { ExitCode, ImgtaskError } from "./error.ts";
+import { nearest } from "./nearest.ts";
 import type { Declaration } from "./target.ts";
 
 /** A target in the graph. */
@@ -259,35 +260,4 @@ function closureOf(graph: Graph, names: readonly string[]): readonly string[] {
     ready = next.sort((a, b) => declared.get(a)! - declared.get(b)!);
   }
   return order;
-}
-
-/** The known word nearest to a mistyped one, or `undefined` when none is near. Edit distance with transpositions. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of known) {
-    const distance = editDistance(word, candidate);
-    if (distance < least) {
-      best = candidate;
-      least = distance;
-    }
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let before: number[] = [];
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1;
-      let value = Math.min(previous[j]! + 1, current[j - 1]! + 1, previous[j - 1]! + cost);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) value = Math.min(value, before[j - 2]! + 1);
-      current.push(value);
-    }
-    before = previous;
-    previous = current;
-  }
-  return previous[b.length]!;
 }

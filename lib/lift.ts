@@ -36,7 +36,11 @@ export function lift(value: unknown, path: string, found: Record<string, InputRe
   }
   if (isSource(value)) return handle({ type: "source", path: value.path });
   if (isSourceGlob(value)) return handle({ type: "glob", patterns: value.patterns });
-  if (value === undefined) return undefined;
+  if (value === undefined) {
+    // A recipe would be given nothing, and the target would not depend on it.
+    if (path.startsWith("inputs.")) throw missing(path, target, location);
+    return undefined;
+  }
   if (value === null || typeof value === "boolean" || typeof value === "string") return value;
   if (typeof value === "number") {
     if (!Number.isFinite(value)) throw bad(String(value));
@@ -57,6 +61,16 @@ export function lift(value: unknown, path: string, found: Record<string, InputRe
     return result;
   }
   throw bad(`a ${typeof value}`);
+}
+
+function missing(path: string, target: string, location: Location | undefined): ImgtaskError {
+  return new ImgtaskError("IMG2040", `Target "${target}" has nothing as its input "${path.slice("inputs.".length)}"`, {
+    expected: "a handle: a target, an output of one, or a source",
+    found: "undefined",
+    hint: `A target stands for its output "out"; others are in "outputs", as in image.outputs.packages`,
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
 }
 
 function producerOf(value: unknown): Artifact | undefined {

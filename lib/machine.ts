@@ -4,7 +4,8 @@
  * @module
  */
 import type { Source } from "./artifact.ts";
-import { check, checkKeys, frozen, word } from "./machine/check.ts";
+import * as fit from "./fit.ts";
+import { check, frozen, word } from "./machine/check.ts";
 import { type LateCommand, lateCommand } from "./machine/command.ts";
 import { type DirectoryList, directoryLists, fullFile, type MachineFile } from "./machine/file.ts";
 import { type Firewall, fullFirewall, type FullFirewall } from "./machine/firewall.ts";
@@ -14,6 +15,7 @@ import { checkedPolicy, type PasswordPolicy } from "./machine/password-policy.ts
 import { type FullRepository, fullRepository, type Repository } from "./machine/repository.ts";
 import { type FullStorage, fullStorage, type Storage } from "./machine/storage.ts";
 import { fullUser, type FullUser, type User } from "./machine/user.ts";
+import { checkOptions, type Fits } from "./option.ts";
 
 /** What `machine()` takes. */
 export interface MachineSpec {
@@ -94,10 +96,27 @@ export interface Machine extends InstalledMachine {
   readonly storage?: undefined;
 }
 
-const known = [
-  "hostname", "locale", "timezone", "keyboard", "users", "passwordPolicy", "packages", "repositories", "services", "files", "overlay",
-  "directories", "passwordLogin", "network", "storage", "firewall", "selinux", "apparmor", "late",
-] as const satisfies readonly (keyof MachineSpec)[];
+const fits: Fits<MachineSpec> = {
+  hostname: fit.needed(fit.text),
+  locale: fit.text,
+  timezone: fit.text,
+  keyboard: fit.text,
+  users: fit.list,
+  passwordPolicy: fit.record,
+  packages: fit.list,
+  repositories: fit.list,
+  services: fit.record,
+  files: fit.list,
+  overlay: fit.sourceHandle,
+  directories: fit.either(fit.list, fit.record),
+  passwordLogin: fit.flag,
+  network: fit.either(fit.word("dhcp", "none"), fit.list),
+  storage: fit.record,
+  firewall: fit.record,
+  selinux: fit.text,
+  apparmor: fit.text,
+  late: fit.list,
+};
 
 function checkWords(spec: MachineSpec): void {
   check(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(spec.hostname), "hostname", spec.hostname, "letters, digits and inner hyphens, 63 at most");
@@ -113,7 +132,8 @@ function checkWords(spec: MachineSpec): void {
 /**
  * Describes a machine.
  *
- * @throws {ImgtaskError} IMG2101 for a value that no machine could have, such as a line break in a host name.
+ * @throws {ImgtaskError} IMG2101 for a value that no machine could have, such as a line break in a host name, IMG2040 for a field that it does
+ * not have.
  *
  * @example
  * ```ts
@@ -129,7 +149,7 @@ function checkWords(spec: MachineSpec): void {
 export function machine(spec: MachineSpec & { readonly storage: Storage }): InstalledMachine;
 export function machine(spec: MachineSpec): Machine;
 export function machine(spec: MachineSpec): InstalledMachine {
-  checkKeys(spec, known, "machine()");
+  checkOptions("machine()", spec, fits);
   checkWords(spec);
   const users = (spec.users ?? []).map(fullUser);
   const names = users.map(({ name }) => name);

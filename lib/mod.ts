@@ -7,6 +7,7 @@ export type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } 
 export { output } from "./artifact.ts";
 export { digestFile } from "./digest.ts";
 export { bug, type ErrorDetails, ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
+export * as fit from "./fit.ts";
 export { type InstalledMachine, type Machine, machine, type MachineSpec } from "./machine.ts";
 export type { LateCommand } from "./machine/command.ts";
 export type { DirectoryList, MachineFile } from "./machine/file.ts";
@@ -42,6 +43,7 @@ export {
   type AptDistro,
   type AptRelease,
   type Arch,
+  checkKeyring,
   defineArch,
   defineDistro,
   type Distro,
@@ -51,6 +53,7 @@ export {
 export type { FilePublisher, ImageFormat, ImagePublisher, PublishContext, PublishedFile, PublishedImage, Publisher, PublishedThere } from "./publisher.ts";
 export { isPin, type LockEntry, lockFileName, type Pin, type PinnedList, readLockFile } from "./lock-file.ts";
 export type { NoNotices, Notice, NoticeAnswer, NoticePackage, NoticeReport, NoticeTrust, Severity } from "./notice.ts";
+export { checkCall, checkNames, checkOptions, type Fits } from "./option.ts";
 export { packageFile, packageVersion as version } from "./package.ts";
 export { inputsOf, type Lineage, type Made, type OutputRef } from "./lineage.ts";
 export { type Envelope, parseEnvelope, seal, signerOf } from "./dsse.ts";

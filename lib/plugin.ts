@@ -100,8 +100,8 @@ function checkKey(code: string, what: string, title: string, known: readonly str
   });
 }
 
-/** Refuses keys that are pinned by less than their whole fingerprint, or for days that are none. */
-function checkKeys(title: string, { keys, minisign = [] }: Keyring): void {
+/** Refuses keys that are pinned by less than their whole fingerprint, or for days that are none. @throws {ImgtaskError} IMG2104 */
+export function checkKeyring(title: string, { keys, minisign = [] }: Keyring): void {
   const day = /^\d{4}-\d{2}-\d{2}$/;
   const bad = keys.find(({ fingerprint, from, until }) =>
     !/^([0-9A-F]{40}|[0-9A-F]{64})$/.test(fingerprint) || [from, until].some((one) => one !== undefined && !(day.test(one) && !Number.isNaN(Date.parse(one)))));
@@ -122,7 +122,7 @@ function checkKeys(title: string, { keys, minisign = [] }: Keyring): void {
  * @example see `distros/debian.ts`
  */
 export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
-  checkKeys(distro.title, distro.keys);
+  checkKeyring(distro.title, distro.keys);
   const releases = Object.keys(distro.releases), architectures = Object.keys(distro.architectures);
   const checkArch = (arch: unknown): void => checkKey("IMG2103", "architecture", distro.title, architectures, arch);
   const installer = distro.installer as unknown as (options: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }) => Media;

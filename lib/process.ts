@@ -146,6 +146,23 @@ function startHere({ file, args, cwd, env, stdout: outFd }: Order, options: Exec
   return { end, exit, gone, finish };
 }
 
+/** Refuses what is no list of words, for recipes that the type checker did not stop. @throws {ImgtaskError} IMG3001 */
+export function checkArgv(argv: unknown): asserts argv is Argv {
+  if (!Array.isArray(argv) || argv.length === 0) {
+    throw new ImgtaskError("IMG3001", "A command is no list of words", {
+      expected: `the program and each of its arguments apart, as in exec(["cp", "--", from, to])`,
+      found: Array.isArray(argv) ? "an empty list" : `a ${typeof argv}`,
+    });
+  }
+  const bad = argv.findIndex((word) => typeof word !== "string" || word.includes("\0"));
+  if (bad < 0) return;
+  const word: unknown = argv[bad];
+  throw new ImgtaskError("IMG3001", `Cannot run ${bad === 0 ? "a command" : `"${String(argv[0])}"`}: ${bad === 0 ? "its name" : `argument ${bad}`} ${typeof word === "string" ? "holds a NUL character" : "is no string"}`, {
+    expected: "strings without NUL characters",
+    ...(typeof word === "string" ? {} : { found: String(word) === "[object Object]" ? "an object" : String(word) }),
+  });
+}
+
 /**
  * Runs a command to its end.
  *
@@ -153,10 +170,7 @@ function startHere({ file, args, cwd, env, stdout: outFd }: Order, options: Exec
  * IMG3004 when it was ended because the run was.
  */
 export async function run(argv: Argv, place: Place, options: ExecOptions = {}): Promise<ExecResult> {
-  const bad = argv.find((word) => typeof word !== "string" || word.includes("\0"));
-  if (bad !== undefined) {
-    throw new ImgtaskError("IMG3001", `Cannot run ${String(argv[0])}: an argument holds a NUL character or is no string`);
-  }
+  checkArgv(argv);
   const cwd = options.cwd ?? place.cwd;
   const env: Record<string, string> = {};
   for (const [key, value] of Object.entries({ ...place.env, ...options.env })) if (value !== undefined) env[key] = value;
@@ -170,7 +184,7 @@ export async function run(argv: Argv, place: Place, options: ExecOptions = {}): 
   if (file === undefined) {
     throw new ImgtaskError("IMG3001", `Cannot run "${argv[0]}": not found`, {
       expected: `an executable in ${searchPath(env).join(":")}`,
-      hint: "Run `imgtask doctor` to see what is missing",
+      hint: `Is it installed? Named in "tools" of the target, it is looked for before anything runs`,
     });
   }
   if (place.signal.aborted) throw interrupted(argv[0]);

@@ -18,7 +18,7 @@ import { originOf } from "./origin.ts";
 import { type Pinning, pinningOf } from "./pin.ts";
 import { commandsDirectory } from "./project.ts";
 import type { Hush } from "./hush.ts";
-import { drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
+import { checkArgv, drain, type Place, run as runCommand, searchPath, type Sink, startGroup, which } from "./process.ts";
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
@@ -310,6 +310,7 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
     lineage: () => originOf(declaration, state, options.upstream),
     signal,
     exec: async (argv: Argv, execOptions: ExecOptions = {}) => {
+      checkArgv(argv);
       hush?.argv(argv);
       log(`$ ${argv.join(" ")}`);
       return runCommand(argv, place, execOptions);

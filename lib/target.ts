@@ -7,8 +7,10 @@ import { makeArtifact, type Artifact, type OutputSpec } from "./artifact.ts";
 import { callerFrames, callerLocation, placeIn } from "./caller.ts";
 import type { AskNotices, Inputs, Outputs, Params, PinContext, PinSpec, RunContext, TypeOf, Untracked } from "./context.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
+import * as fit from "./fit.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import type { LockEntry, Pin } from "./lock-file.ts";
+import { checkOptions, type Fits } from "./option.ts";
 import { type Demand, demandOf, type Resources } from "./resources.ts";
 import { checkPatience, type Retries } from "./retry.ts";
 import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
@@ -78,6 +80,28 @@ export interface TargetSpec<I extends Inputs, P extends Params, O extends Output
   /** Makes the outputs. Runs only when the fingerprint changed. */
   readonly run: (context: RunContext<I, P, O, S>) => Promise<void> | void;
 }
+
+const isFunction = fit.by("a function", (value) => typeof value === "function");
+const fits: Fits<TargetSpec<Inputs, Params, Outputs, Secrets>> = {
+  description: fit.text,
+  inputs: fit.record,
+  params: fit.anything,
+  env: fit.list,
+  secrets: fit.record,
+  tools: fit.list,
+  outputs: fit.needed(fit.record),
+  platform: fit.text,
+  resources: fit.record,
+  timeout: fit.anything,
+  retries: fit.record,
+  untracked: fit.record,
+  sensitive: fit.flag,
+  keeps: fit.list,
+  pin: fit.record,
+  notices: isFunction,
+  module: fit.text,
+  run: fit.needed(isFunction),
+};
 
 /** A declared target. A frozen value: what it holds are names, not content. */
 export interface Target<Name extends string = string, O extends Outputs = Outputs> {
@@ -226,6 +250,7 @@ export function target<
   const frames = callerFrames();
   const location = placeIn(frames);
   checkName(name, location);
+  checkOptions(`target("${name}")`, spec, fits);
   if (name === "group" || name.startsWith("group:")) throw reserved(name, location);
   checkPatience(spec.retries, spec.timeout, name, location);
   const found: Record<string, InputRef> = {};

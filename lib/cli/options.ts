@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { ExitCode, ImgtaskError } from "../error.ts";
-import { nearest } from "../graph.ts";
+import { nearest } from "../nearest.ts";
 import type { ReporterName } from "../report/choose.ts";
 import { bytesOf } from "../resources.ts";
 import type { FailureMode } from "../schedule.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 import { ExitCode, ImgtaskError } from "../error.ts";
+import { isObject } from "../fit.ts";
+import { checkNames } from "../option.ts";
 
 /** @throws {ImgtaskError} IMG2101 unless `ok`. */
 export function check(ok: boolean, what: string, value: unknown, expected: string): void {
@@ -16,8 +18,8 @@ export function check(ok: boolean, what: string, value: unknown, expected: strin
 
 /** Refuses keys that a part does not have, for callers that the type checker did not stop: a mistyped one would be lost. */
 export function checkKeys(value: object, known: readonly string[], what: string): void {
-  const unknown = Object.keys(value).find((key) => !known.includes(key));
-  check(unknown === undefined, `field of ${what}`, unknown, `one of ${known.join(", ")}`);
+  check(isObject(value), what.replace(/^an? /, ""), value, `an object with ${known.join(", ")}`);
+  checkNames(`${what[0]!.toUpperCase()}${what.slice(1)} in machine()`, value, known);
 }
 
 /** Names of accounts and groups. */

@@ -4,9 +4,9 @@
  * @module
  */
 import { basename } from "node:path";
-import { type Artifact, ExitCode, hostFile, ImgtaskError, type Json, type Machine, output, type OutputSpec, type Requirement, type Secrets, type Source, type Target, target, tool } from "../../lib/mod.ts";
+import { type Artifact, checkCall, ExitCode, fit, type Fits, hostFile, ImgtaskError, type Json, type Machine, output, type OutputSpec, type Requirement, type Secrets, type Source, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
-import type { BootableRoot } from "../disk/disk.ts";
+import { type BootableRoot, rootFit } from "../disk/disk.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
 import { playScript } from "./play.ts";
 
@@ -46,6 +46,16 @@ export interface AnsibleOptions<A extends string = string> {
   readonly network?: boolean;
 }
 
+const fits: Fits<AnsibleOptions> = {
+  from: fit.needed(rootFit),
+  playbook: fit.needed(fit.either(fit.sourceHandle, fit.handle)),
+  roles: fit.sourceHandle,
+  groups: fit.list,
+  variables: fit.record,
+  secrets: fit.record,
+  network: fit.flag,
+};
+
 /** A root file system after a playbook: for `disk()`, or for the next `ansible()`. */
 export type Played<Name extends string = string, A extends string = string> = Target<`ansible:${Name}`, { readonly out: OutputSpec<"rootfs"> }> & {
   /** The one of `from`: still to be applied, by `disk()`. */
@@ -77,6 +87,7 @@ function refuse(message: string, expected: string): never {
  * ```
  */
 export function ansible<const Name extends string, A extends string>(name: Name, options: AnsibleOptions<A>): Played<Name, A> {
+  checkCall("ansible", name, options, fits);
   const { from, playbook, roles, variables = {}, secrets = {}, groups = [], network = false } = options;
   const arch = archOf(from.arch);
   for (const variable of [...Object.keys(variables), ...Object.keys(secrets)]) {

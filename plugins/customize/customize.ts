@@ -7,7 +7,10 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, utimesSync, writeFileS
 import { dirname, join } from "node:path";
 import {
   type AnswerFormat,
+  checkCall,
   ExitCode,
+  fit,
+  type Fits,
   ImgtaskError,
   type InstalledMachine,
   type IsoLayout,
@@ -21,6 +24,7 @@ import {
   target,
 } from "../../lib/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
+import { machineFit } from "../machine/fit.ts";
 import { machineParams, type MachineParams } from "../machine/params.ts";
 import { machineSecrets, passwordTools, withPasswords } from "../machine/passwords.ts";
 import type { Verified } from "../verify/verify.ts";
@@ -52,6 +56,14 @@ export interface CustomizeOptions {
    */
   readonly afterwards?: "poweroff" | "reboot";
 }
+
+const fits: Fits<CustomizeOptions> = {
+  media: fit.needed(fit.target("verified media", ["media"], "verified media, as verify() gives them")),
+  machine: fit.needed(machineFit),
+  mirror: fit.text,
+  disk: fit.text,
+  afterwards: fit.word("poweroff", "reboot"),
+};
 
 /** A target that makes an installer: kernel, initial file system, and answers. */
 export type Customized<Name extends string = string> =
@@ -103,6 +115,7 @@ const formats: Readonly<Record<AnswerFormat, Format>> = {
  * ```
  */
 export function customize<const Name extends string>(name: Name, options: CustomizeOptions): Customized<Name> {
+  checkCall("customize", name, options, fits);
   const { media } = options.media;
   const format = Object.hasOwn(formats, media.answers) ? formats[media.answers] : undefined;
   if (format === undefined) {

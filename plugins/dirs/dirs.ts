@@ -6,8 +6,12 @@
 import { chmodSync, lstatSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
+  checkCall,
+  checkOptions,
   type DirectoryList,
   ExitCode,
+  fit,
+  type Fits,
   ImgtaskError,
   type Input,
   output,
@@ -43,6 +47,13 @@ export interface DirsOptions {
    */
   readonly log?: string;
 }
+
+const listFits: Fits<DirectoryListOptions> = { under: fit.needed(fit.text), mode: fit.number, owner: fit.text, group: fit.text };
+const fits: Fits<DirsOptions> = {
+  directories: fit.needed(fit.by("a list of directories, as dirs.list() gives it", (value) => fit.isObject(value) && "list" in value && "under" in value)),
+  host: fit.text,
+  log: fit.text,
+};
 
 /** A target that makes directories. */
 export type Dirs<Name extends string = string> = Target<
@@ -90,6 +101,7 @@ function check(ok: boolean, what: string, value: unknown, expected: string): voi
 }
 
 function list(of: Source | Input<"file">, options: DirectoryListOptions): DirectoryList {
+  checkOptions("dirs.list()", options, listFits);
   const { under, mode = 0o755, owner = "root", group = "root" } = options;
   const parts = under.split("/").slice(1);
   check(
@@ -113,6 +125,7 @@ export function originOf(of: DirectoryList["list"]): string {
 }
 
 function declare<const Name extends string>(name: Name, options: DirsOptions): Dirs<Name> {
+  checkCall("dirs", name, options, fits);
   const host = options.host ?? `workspaces/${name}`;
   return target(`dirs:${name}`, {
     description: `Directories of ${originOf(options.directories.list)} in ${host}`,

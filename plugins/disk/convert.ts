@@ -7,8 +7,8 @@
 import { createHash } from "node:crypto";
 import { createReadStream, mkdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ExitCode, ImgtaskError, output, type OutputSpec, type Requirement, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
-import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
+import { checkCall, ExitCode, fit, type Fits, ImgtaskError, output, type OutputSpec, type Requirement, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
+import { type ArchOf, diskFit, type DiskImage, givenImage, withArch } from "./given.ts";
 import { identifyVhd, identifyVhdx, identifyVmdk } from "./identity.ts";
 import { ovf, type VirtualMachine } from "./ovf.ts";
 import { inspect, qemuImg } from "./inspect.ts";
@@ -49,6 +49,20 @@ export type ConvertOptions =
       readonly devices?: "vmware" | "generic";
     };
 
+/** The options that go with a format. */
+type Of<Format extends ConvertOptions["format"], O = ConvertOptions> = O extends { readonly format: infer F } ? (Format extends F ? O : never) : never;
+
+const from = fit.needed(diskFit), format = fit.needed(fit.word("qcow2", "raw", "vhdx", "vhd", "vmdk", "ova"));
+const plain: Fits<Of<"raw">> = { from, format };
+const fits: { readonly [Format in ConvertOptions["format"]]: Fits<Of<Format>> } = {
+  raw: plain,
+  vhdx: plain,
+  vhd: plain,
+  qcow2: { ...plain, compress: fit.flag },
+  vmdk: { ...plain, subformat: fit.word("streamOptimized", "monolithicFlat") },
+  ova: { ...plain, cpus: fit.number, memory: fit.number, firmware: fit.word("bios", "efi"), devices: fit.word("vmware", "generic") },
+};
+
 /** What a format's file is, for the type checker: what tools take for a disk as it is, is a disk. */
 export type ConvertedType<O> = O extends { readonly format: "qcow2" | "raw" } ? "disk" : O extends { readonly subformat: "monolithicFlat" } ? "vmdk directory" : O extends { readonly format: infer F extends string } ? F : never;
 
@@ -79,6 +93,8 @@ function checkOva(cpus: number, memory: number): void {
  * ```
  */
 export function convert<const Name extends string, const O extends ConvertOptions>(name: Name, options: O): Converted<Name, ConvertedType<O>, O["from"]> {
+  // What one format has is no option of another one.
+  checkCall("convert", name, options, (options as ConvertOptions | undefined)?.format === undefined ? plain : Object.hasOwn(fits, options.format) ? fits[options.format] : { ...fits.ova, ...fits.vmdk, ...fits.qcow2 });
   const from: O["from"] = options.from;
   const given = givenImage(from);
   const flat = options.format === "vmdk" && options.subformat === "monolithicFlat";

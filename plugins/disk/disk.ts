@@ -4,7 +4,7 @@
  * @module
  */
 import { existsSync } from "node:fs";
-import { type Artifact, ExitCode, hostFile, ImgtaskError, type Machine, output, type OutputSpec, type Requirement, type Target, target, tool } from "../../lib/mod.ts";
+import { type Artifact, checkCall, ExitCode, fit, type Fits, hostFile, ImgtaskError, type Machine, output, type OutputSpec, type Requirement, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
 import { imageParams } from "../machine/image.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
@@ -25,6 +25,9 @@ export interface BootableRoot<A extends string = string> {
   readonly arch: A;
 }
 
+/** What passes for a root file system. */
+export const rootFit: fit.Optional = fit.target("rootfs", ["machine", "arch"], "a root file system, as rootfs() gives it");
+
 /** What `disk()` takes beside the name. */
 export interface DiskOptions<A extends string> {
   /** The root file system; its machine is applied to it. */
@@ -36,6 +39,8 @@ export interface DiskOptions<A extends string> {
   /** Firmware that can start it. @default "bios+uefi" where the architecture has both, else "uefi" */
   readonly boot?: BootOf<NoInfer<A>>;
 }
+
+const fits: Fits<DiskOptions<string>> = { from: fit.needed(rootFit), format: fit.word("qcow2", "raw"), size: fit.text, boot: fit.word("bios+uefi", "uefi", "bios") };
 
 /** A bootable disk image. */
 export type Disk<Name extends string = string, A extends string = string> = Target<`disk:${Name}`, { readonly out: OutputSpec<"disk"> }> & {
@@ -87,6 +92,7 @@ const espTools: readonly Requirement[] = [
  * ```
  */
 export function disk<const Name extends string, A extends string>(name: Name, options: DiskOptions<A>): Disk<Name, A> {
+  checkCall("disk", name, options, fits);
   const { from } = options;
   const arch = archOf(from.arch);
   const format = options.format ?? "qcow2";

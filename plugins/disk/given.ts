@@ -3,7 +3,7 @@
  * architecture that what is made of it keeps.
  * @module
  */
-import type { Artifact, Input, Source } from "../../lib/mod.ts";
+import { type Artifact, fit, type Input, type Source } from "../../lib/mod.ts";
 import type { ImageFormat } from "./inspect.ts";
 
 /** An image that was not built here, or is no plain disk. */
@@ -17,6 +17,12 @@ export interface ForeignImage {
 
 /** A disk, or an image of a known format that was not built here. */
 export type DiskImage = Input<"disk"> | ForeignImage;
+
+const foreign = fit.by("an image that says its format: { image: source(…), format: \"vhdx\" }", (value) =>
+  fit.isObject(value) && typeof value["format"] === "string" && (fit.sourceHandle.fits(value["image"]) || fit.handle.fits(value["image"])));
+
+/** What passes for a disk. */
+export const diskFit: fit.Optional = fit.either(fit.made(["disk"], "a disk, as disk() gives it"), foreign);
 
 /** What a disk made of another one says of its architecture: what that one said. */
 export type ArchOf<From> = Pick<From, Extract<keyof From, "arch">>;

@@ -3,11 +3,11 @@
  * Needs neither root nor loop devices; knows no distribution.
  * @module
  */
-import { ExitCode, ImgtaskError, output, type OutputSpec, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
+import { checkCall, ExitCode, fit, type Fits, ImgtaskError, output, type OutputSpec, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
 import { join } from "node:path";
 import { closeSync, openSync, readSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import type { Size } from "./disk.ts";
-import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
+import { type ArchOf, diskFit, type DiskImage, givenImage, withArch } from "./given.ts";
 import { inspect, qemuImg } from "./inspect.ts";
 import { parseSize, sector } from "./layout.ts";
 
@@ -20,6 +20,8 @@ export interface ResizeOptions<From extends DiskImage = DiskImage> {
   /** @default "qcow2" */
   readonly format?: "qcow2" | "raw";
 }
+
+const fits: Fits<ResizeOptions> = { from: fit.needed(diskFit), size: fit.needed(fit.text), format: fit.word("qcow2", "raw") };
 
 /** A resized disk; of the architecture of the disk that it was. */
 export type Resized<Name extends string = string, From = DiskImage> = Target<`resize:${Name}`, { readonly out: OutputSpec<"disk"> }> & ArchOf<From>;
@@ -43,6 +45,7 @@ interface Partition {
  * ```
  */
 export function resize<const Name extends string, const From extends DiskImage>(name: Name, options: ResizeOptions<From>): Resized<Name, From> {
+  checkCall("resize", name, options, fits);
   const { from } = options;
   const format = options.format ?? "qcow2";
   const given = givenImage(from);

@@ -5,9 +5,9 @@
  */
 import { closeSync, openSync, readSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { ExitCode, ImgtaskError, output, type OutputSpec, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
+import { checkCall, ExitCode, fit, type Fits, ImgtaskError, output, type OutputSpec, type RunContext, type Target, target, tool } from "../../lib/mod.ts";
 import { type Debugfs, debugfsOf, type Entry, find, type Pattern, quote } from "./ext4-tree.ts";
-import { type ArchOf, type DiskImage, givenImage, withArch } from "./given.ts";
+import { type ArchOf, diskFit, type DiskImage, givenImage, withArch } from "./given.ts";
 import { inspect, qemuImg } from "./inspect.ts";
 import { sector } from "./layout.ts";
 import { type Operation, operations, type SysprepOperation } from "./sysprep-operations.ts";
@@ -24,6 +24,8 @@ export interface SysprepOptions<From extends DiskImage = DiskImage> {
   /** @default "qcow2" */
   readonly format?: "qcow2" | "raw";
 }
+
+const fits: Fits<SysprepOptions> = { from: fit.needed(diskFit), operations: fit.record, format: fit.word("qcow2", "raw") };
 
 /** A disk to make machines from; of the architecture of the disk that it was. */
 export type Sysprepped<Name extends string = string, From = DiskImage> = Target<`sysprep:${Name}`, { readonly out: OutputSpec<"disk"> }> & ArchOf<From>;
@@ -44,6 +46,7 @@ export type Sysprepped<Name extends string = string, From = DiskImage> = Target<
  * ```
  */
 export function sysprep<const Name extends string, const From extends DiskImage>(name: Name, options: SysprepOptions<From>): Sysprepped<Name, From> {
+  checkCall("sysprep", name, options, fits);
   const { from } = options;
   const format = options.format ?? "qcow2";
   const given = givenImage(from);

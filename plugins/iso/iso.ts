@@ -5,7 +5,10 @@
  */
 import { join } from "node:path";
 import {
+  checkCall,
   ExitCode,
+  fit,
+  type Fits,
   ImgtaskError,
   output,
   type OutputSpec,
@@ -42,6 +45,13 @@ export interface IsoOptions {
   /** Seconds in which a key stops the unattended start; 0 to 600. @default 3 */
   readonly timeout?: number;
 }
+
+const fits: Fits<IsoOptions> = {
+  from: fit.needed(fit.target("installer tree", ["media", "verified"], "an installer, as customize() gives it")),
+  volume: fit.text,
+  console: fit.word("serial", "vga", "serial+vga"),
+  timeout: fit.number,
+};
 
 /** A target that makes an ISO image. */
 export type Iso<Name extends string = string> =
@@ -87,6 +97,7 @@ function volumeOf(name: string, asked: string | undefined, vendor: boolean): str
  * ```
  */
 export function iso<const Name extends string>(name: Name, options: IsoOptions): Iso<Name> {
+  checkCall("iso", name, options, fits);
   const arch = archOf(options.from.media.arch);
   const { console = "serial+vga", timeout = 3 } = options;
   if (!Number.isInteger(timeout) || timeout < 0 || timeout > 600) {

@@ -5,7 +5,7 @@
  */
 import { chmodSync, existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
+import { checkCall, fit, type Fits, output, type OutputSpec, type Target, target, tool } from "../../lib/mod.ts";
 
 // ssh-keygen tells no version; ssh comes from the same package and does.
 const ssh = tool("ssh", { versionArgs: ["-V"], packages: { apt: "openssh-client", dnf: "openssh-clients" } });
@@ -15,6 +15,8 @@ export interface KeypairOptions {
   /** Comment at the end of the public key. @default the name */
   readonly comment?: string;
 }
+
+const fits: Fits<KeypairOptions> = { comment: fit.text };
 
 /** An SSH key pair: its output is the public key. */
 export type Keypair<Name extends string = string> = Target<`keypair:${Name}`, { readonly out: OutputSpec<"ssh public key"> }> & {
@@ -34,6 +36,7 @@ export type Keypair<Name extends string = string> = Target<`keypair:${Name}`, { 
  * ```
  */
 export function keypair<const Name extends string>(name: Name, options: KeypairOptions = {}): Keypair<Name> {
+  checkCall("keypair", name, options, fits);
   const identity = `.imgtask/keys/${name}`;
   const made = target(`keypair:${name}`, {
     description: "SSH key pair of this project",

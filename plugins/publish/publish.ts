@@ -5,8 +5,11 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import {
+  checkCall,
   ExitCode,
   type FilePublisher,
+  fit,
+  type Fits,
   type ImageFormat,
   type ImagePublisher,
   ImgtaskError,
@@ -51,6 +54,17 @@ export interface PublishOptions<A extends readonly Input[] = readonly Input[], T
   readonly sign?: Signer;
 }
 
+const listOf = (one: fit.Fit, expected: string): fit.Optional => fit.by(expected, (value) => Array.isArray(value) && value.every((item) => one.fits(item)));
+
+const fits: Fits<PublishOptions> = {
+  artifacts: fit.needed(listOf(fit.handle, "a list of targets or outputs of theirs")),
+  to: fit.needed(fit.by("a place, as directory() gives it", (value) => fit.isObject(value) && typeof value["publish"] === "function")),
+  tests: listOf(fit.handle, "a list of tests, as test() gives them"),
+  untested: fit.text,
+  sboms: listOf(fit.target("inventory", ["name"], ""), "a list of SBOMs, as sbom() gives them"),
+  sign: fit.by("how to sign, as minisign() gives it", (value) => fit.isObject(value) && "scheme" in value),
+};
+
 /** A target that publishes artifacts. */
 export type Published<Name extends string = string> = Target<`publish:${Name}`, { readonly out: OutputSpec<"publish receipt"> }>;
 
@@ -93,6 +107,7 @@ export function publish<const Name extends string, const A extends readonly Inpu
   name: Name,
   options: PublishOptions<A, T> & Proof<A, T>,
 ): Published<Name> {
+  checkCall("publish", name, options, fits);
   const { artifacts, to, tests = [], sboms = [], untested, sign } = options as PublishOptions;
   const names = artifacts.map(publishedName);
   names.forEach(checkArtifactName);

@@ -6,10 +6,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type AptDistro, ExitCode, ImgtaskError, type Keyring, type Machine, type NoticeContext, output, type OutputSpec, type PinContext, type Target, target, tool } from "../../lib/mod.ts";
+import { type AptDistro, checkCall, ExitCode, fit, type Fits, ImgtaskError, type Keyring, type Machine, type NoticeContext, output, type OutputSpec, type PinContext, type Target, target, tool } from "../../lib/mod.ts";
 import { archOf, emulationOf } from "../arch/mod.ts";
 import { fetchKeys } from "../download/image.ts";
 import { findMirror, hostMirrors } from "../download/mirror.ts";
+import { machineFit } from "../machine/fit.ts";
 import { imagePackages } from "../machine/image.ts";
 import { namespaceTools, runInside } from "../machine/namespace.ts";
 import { keyringFor, keysFor, selectKeys } from "../verify/keyring.ts";
@@ -28,6 +29,13 @@ export interface RootfsOptions<N extends string, R extends string, A extends str
   /** The machine. Only its packages count here; all else is applied by what is made from the root file system. */
   readonly machine: Machine;
 }
+
+const fits: Fits<RootfsOptions<string, string, string, string>> = {
+  distro: fit.needed(fit.by("a distribution with an archive that root file systems can be built of", (value) => fit.isObject(value) && "archive" in value && "bootPackages" in value)),
+  release: fit.needed(fit.text),
+  arch: fit.needed(fit.text),
+  machine: fit.needed(machineFit),
+};
 
 /** A root file system with the packages of a machine, and the machine it is meant for. */
 export type Rootfs<Name extends string = string, A extends string = string> = Target<
@@ -82,6 +90,7 @@ export function rootfs<const Name extends string, N extends string, R extends st
   name: Name,
   options: RootfsOptions<N, R, A, C>,
 ): Rootfs<Name, C> {
+  checkCall("rootfs", name, options, fits);
   const { distro, machine } = options;
   // Plain JavaScript has no type checker.
   const release = Object.hasOwn(distro.releases, options.release) ? distro.releases[options.release] : undefined;

@@ -5,9 +5,10 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Machine, output, type OutputSpec, type PackageManager, type Target, target, tool } from "../../lib/mod.ts";
+import { checkCall, fit, type Fits, type Machine, output, type OutputSpec, type PackageManager, type Target, target, tool } from "../../lib/mod.ts";
 import { checkCloudInit, cloudInit, cloudInitPackages } from "../customize/cloud-init.ts";
 import { originOf } from "../dirs/dirs.ts";
+import { machineFit } from "../machine/fit.ts";
 import { machineParams } from "../machine/params.ts";
 import { machineSecrets, passwordTools, withPasswords } from "../machine/passwords.ts";
 
@@ -22,6 +23,8 @@ export interface SeedOptions {
   /** Names the instance: with another one, cloud-init applies everything once more. @default follows from the data */
   readonly instanceId?: string;
 }
+
+const fits: Fits<SeedOptions> = { machine: fit.needed(machineFit), packageManager: fit.word("apt", "dnf"), instanceId: fit.text };
 
 /** A seed medium. */
 export type Seed<Name extends string = string> = Target<`seed:${Name}`, { readonly out: OutputSpec<"seed"> }>;
@@ -39,6 +42,7 @@ export type Seed<Name extends string = string> = Target<`seed:${Name}`, { readon
  * ```
  */
 export function seed<const Name extends string>(name: Name, options: SeedOptions): Seed<Name> {
+  checkCall("seed", name, options, fits);
   const { machine } = options;
   checkCloudInit(machine);
   return target(`seed:${name}`, {

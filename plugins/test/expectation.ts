@@ -86,6 +86,9 @@ const account = /^[A-Za-z_][A-Za-z0-9_.-]*\$?$/;
 /** Every key that only somebody who is inside can tell of. */
 const insideKeys = ["ssh", "services", "ports", "packages", "users", "sysctl", "security", "bootTime", "files", "directories", "commands"] as const;
 
+/** Every key: a mistyped one would look at nothing, and pass. */
+export const expectationKeys: readonly string[] = ["console", ...insideKeys];
+
 /** What of an expectation needs a login. */
 export function needsLogin(expect: SystemExpectation): readonly string[] {
   return insideKeys.filter((key) => expect[key] !== undefined);

@@ -5,13 +5,13 @@
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type DirectoryList, ImgtaskError, type Input, type Json, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Secret, type Target, target, tool, type Tool } from "../../lib/mod.ts";
+import { checkCall, checkNames, type DirectoryList, fit, type Fits, ImgtaskError, type Input, type Json, output, type OutputSpec, type Producer, type Resolved, type RunContext, type Secret, type Target, target, tool, type Tool } from "../../lib/mod.ts";
 import { archOf } from "../arch/mod.ts";
 import { originOf } from "../dirs/dirs.ts";
 import { parseDirectories } from "../dirs/parse.ts";
 import { accelerationFor, probeMemory } from "./accel.ts";
 import { emulatorFault } from "./emulator-fault.ts";
-import { bad, checkRest, type ConsoleExpectation, needsLogin, type Probed, probedOf, probesOf, type SystemExpectation, whole } from "./expectation.ts";
+import { bad, checkRest, type ConsoleExpectation, expectationKeys, needsLogin, type Probed, probedOf, probesOf, type SystemExpectation, whole } from "./expectation.ts";
 import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
 import { judge, readAnswers, script } from "./guest.ts";
 import { type DiskType, inspectImage } from "./image.ts";
@@ -69,6 +69,19 @@ export interface TestOptions<Type extends DiskType | "iso", Image extends string
   readonly login?: Type extends DiskType ? Login : Refused<"an installer ISO has no login: leave it out">;
   readonly expect: Type extends DiskType ? SystemExpectation : ConsoleExpectation;
 }
+
+const bootable = fit.made(Object.keys({ iso: 0, disk: 0, vmdk: 0, "vmdk directory": 0, vhdx: 0, vhd: 0, ova: 0 } satisfies Readonly<Record<DiskType | "iso", 0>>), "");
+const fits: Fits<TestOptions<DiskType>> = {
+  image: fit.needed(fit.by("an ISO or a disk with its architecture, as iso() and disk() give them", (value) => bootable.fits(value) && typeof (value as { readonly arch?: unknown }).arch === "string")),
+  firmware: fit.word("bios", "uefi"),
+  devices: fit.word("virtio", "vmware"),
+  memory: fit.number,
+  cpus: fit.number,
+  timeout: fit.number,
+  seed: fit.made(["seed"], "a seed, as seed() gives it"),
+  login: fit.record,
+  expect: fit.needed(fit.record),
+};
 
 /** What a test leaves behind, below `artifacts/test/NAME/`. */
 export type TestOutputs = {
@@ -134,6 +147,8 @@ interface Params {
  * ```
  */
 export function test<const Name extends string, Type extends DiskType | "iso", const Image extends string = string>(name: Name, options: TestOptions<Type, Image>): Test<Name, Image> {
+  checkCall("test", name, options, fits);
+  checkNames(`"expect" of test("${name}")`, options.expect, expectationKeys);
   const arch = archOf(options.image.arch);
   const firmware = options.firmware ?? (arch.grub.bios === undefined ? "uefi" : "bios");
   if (firmware === "bios" && arch.grub.bios === undefined) throw bad(name, "firmware", firmware, `"uefi": ${arch.name} has no BIOS`);

@@ -5,7 +5,7 @@
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type ImageMedia, type Json, type Keyring, type LockEntry, lockFileName, type Media, type MirrorSource, type NoticeContext, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { checkCall, checkKeyring, fit, type Fits, type ImageMedia, type Json, type Keyring, type LockEntry, lockFileName, type Media, type MirrorSource, type NoticeContext, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { termsFor } from "../download/access.ts";
 import { type Download, settle } from "../download/download.ts";
 import { imageFiles, type ListContext, mediaParams, type Origin } from "../download/image.ts";
@@ -88,6 +88,11 @@ export interface VerifyOptions<M extends Media = Media> {
   readonly trust: Keyring;
 }
 
+const fits: Fits<VerifyOptions> = {
+  media: fit.needed(fit.target("media", ["media"], "a download, as download() gives it")),
+  trust: fit.needed(fit.by("pinned keys, as debian.keys or { keys: [{ fingerprint: \"…\" }] }", (value) => fit.isObject(value) && Array.isArray(value["keys"]))),
+};
+
 const packageTools = [
   gpgv,
   tool("xz", { packages: { apt: "xz-utils" } }),
@@ -120,6 +125,8 @@ const packageTools = [
  * ```
  */
 export function verify<const Name extends string, M extends Media>(name: Name, options: VerifyOptions<M>): Verified<Name, M> {
+  checkCall("verify", name, options, fits);
+  checkKeyring(`Option "trust" of verify("${name}")`, options.trust);
   const { media, access } = options.media;
   // Servers are asked outside a run as the download asks them.
   const asking = <C extends PinContext>(context: C): C & { readonly terms: Terms } => ({ ...context, terms: termsFor(access, context) });

@@ -4,7 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { buildGraph, closure, nearest, select } from "../../lib/graph.ts";
+import { buildGraph, closure, select } from "../../lib/graph.ts";
+import { nearest } from "../../lib/nearest.ts";
 import { declared, reading } from "../rig/declaration.ts";
 
 const file = (path: string) => ({ out: { form: "file", type: "file", path } }) as const;

@@ -32,6 +32,17 @@ const bad: readonly Partial<MachineSpec>[] = [
   { directories: [{ list: source("d"), under: "srv", mode: 0o755, owner: "root", group: "root" }] },
 ];
 
+test("fields that there are not, and values of another type, are refused by name", () => {
+  const refused: readonly (readonly [unknown, RegExp])[] = [
+    [undefined, /^machine\(\) lacks its options$/], [{}, /lacks its option "hostname"/], [{ hostname: 5 }, /"hostname" of machine\(\) is of the wrong type/],
+    [{ hostname: "a", packages: "vim" }, /"packages"/], [{ hostname: "a", users: { name: "x" } }, /"users"/], [{ hostname: "a", overlay: "config" }, /"overlay"/],
+    [{ hostname: "a", pakages: [] }, /has no option "pakages"/], [{ hostname: "a", users: [{ name: "x", sudoer: true }] }, /^A user in machine\(\) has no option "sudoer"$/],
+  ];
+  for (const [spec, message] of refused) assert.throws(() => machine(spec as MachineSpec), { code: "IMG2040", exitCode: 2, message }, JSON.stringify(spec));
+  assert.throws(() => machine({ hostname: "a", pakages: [] } as unknown as MachineSpec), { hint: 'Did you mean "packages"?' });
+  assert.throws(() => machine({ hostname: "a", users: ["x"] } as unknown as MachineSpec), { code: "IMG2101" });
+});
+
 test(`${bad.length} bad values are refused`, () => {
   for (const parts of bad) assert.throws(() => machine({ hostname: "lab", ...parts }), { code: "IMG2101", exitCode: 2 }, JSON.stringify(parts));
 });

@@ -136,11 +136,11 @@ describe("the types", () => {
     assert.equal(trusted.media, media.media);
     assert.ok(Object.isFrozen(media) && Object.isFrozen(trusted));
     // @ts-expect-error What is verified already is no download.
-    verify("types2", { media: trusted, trust: debian.keys });
+    assert.throws(() => verify("types2", { media: trusted, trust: debian.keys }), { code: "IMG2040" });
     // @ts-expect-error A description of media is no download.
     assert.throws(() => verify("types3", { media: debian.installer({ release: "bookworm", arch: "x86_64" }), trust: debian.keys }));
     // @ts-expect-error Nobody is trusted by name.
-    verify("types4", { media, trust: "debian" });
+    assert.throws(() => verify("types4", { media, trust: "debian" }), { code: "IMG2040" });
   });
   it("is checked with the gpgv of this host", () => assert.match(execFileSync("gpgv", ["--version"], { encoding: "utf8" }), /^gpgv/));
 });
