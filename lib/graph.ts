@@ -4,7 +4,7 @@
  */
 import { posix } from "node:path";
 import { ExitCode, ImgtaskError } from "./error.ts";
-import { nearest } from "./nearest.ts";
+import { meant } from "./nearest.ts";
 import type { Declaration } from "./target.ts";
 
 /** A target in the graph. */
@@ -187,7 +187,7 @@ function refuseCycles(byName: ReadonlyMap<string, Declaration>, dependencies: Re
 }
 
 function unknownTarget(name: string, known: readonly string[], declaration?: Declaration): ImgtaskError {
-  const near = nearest(name, known);
+  const near = meant(name, known);
   return new ImgtaskError("IMG2004", `Unknown target "${name}"`, {
     expected: known.length === 0 ? "a target, but the imagefile declares none" : `one of the ${known.length} declared targets, or a pattern such as "iso:*"`,
     hint: near === undefined ? "Run `imgtask list` to see the targets" : `Did you mean "${near}"?`,

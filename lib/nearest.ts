@@ -17,6 +17,19 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best;
 }
 
+/**
+ * What somebody may have meant by a word that is no target: a kind or the name behind it, of one target or as a pattern of
+ * several; else the nearest known word.
+ */
+export function meant(word: string, targets: readonly string[], others: readonly string[] = []): string | undefined {
+  const bare = word.replace(/^:|:$/g, "");
+  for (const [pattern, fits] of [[`${bare}:*`, (name: string) => name.startsWith(`${bare}:`)], [`*:${bare}`, (name: string) => name.endsWith(`:${bare}`)]] as const) {
+    const found = targets.filter(fits);
+    if (found.length > 0) return found.length === 1 ? found[0] : pattern;
+  }
+  return nearest(word, [...others, ...targets]);
+}
+
 function editDistance(a: string, b: string): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

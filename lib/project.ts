@@ -2,7 +2,7 @@
  * Where things are: the imagefile, the directory it stands in, and the state imgtask keeps beside it.
  * @module
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { digestOf } from "./digest.ts";
@@ -33,9 +33,12 @@ export interface Project {
 export function findProject(cwd: string, named?: string): Project {
   if (named !== undefined) {
     const imagefile = resolve(cwd, named);
-    if (!existsSync(imagefile)) throw noImagefile(imagefile);
+    if (statSync(imagefile, { throwIfNoEntry: false })?.isFile() !== true) {
+      throw new ImgtaskError("IMG2008", `No imagefile "${named}"`, { expected: `a file at ${imagefile}`, hint: "Paths of --imagefile are relative to the directory that -C names", exitCode: ExitCode.usage });
+    }
     return projectOf(imagefile);
   }
+  if (!existsSync(cwd)) throw new ImgtaskError("IMG2008", `No directory ${JSON.stringify(cwd)}`, { expected: "the directory of an imagefile, or one below it", exitCode: ExitCode.usage });
   for (let directory = resolve(cwd); ; directory = dirname(directory)) {
     const name = imagefileNames.find((one) => existsSync(join(directory, one)));
     if (name !== undefined) return projectOf(join(directory, name));

@@ -56,8 +56,8 @@ export async function rebuild(options: RebuildOptions, record: Record, log: { re
   let done = false;
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
-    const { context } = await makeContext(options, directory, outputs, log.fd, { env: environmentOf(declaration, resolution), hush, pin: pinningOf(declaration, pinIn(resolution), false).access });
-    await callRecipe(registered.recipe!, context, declaration);
+    const made = await makeContext(options, directory, outputs, log.fd, { env: environmentOf(declaration, resolution), hush, pin: pinningOf(declaration, pinIn(resolution), false).access });
+    await callRecipe(registered.recipe!, made, declaration);
     for (const [name, path] of Object.entries(hush === undefined ? {} : outputs)) await hush!.output(name, path);
     const compared: OutputComparison[] = [];
     for (const [name, { form, tellsOfRun }] of Object.entries(declaration.outputs)) {

@@ -8,6 +8,7 @@ import { writeSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Auditor } from "./audit.ts";
 import type { Judgement } from "./audit-policy.ts";
+import { Commands } from "./commands.ts";
 import { isDigest } from "./digest.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Reason } from "./event.ts";
@@ -84,17 +85,17 @@ export async function runTarget(options: RunOptions, log: { readonly fd: number 
   try {
     const outputs = Object.fromEntries(Object.keys(declaration.outputs).map((name) => [name, join(directory, "out", name)]));
     const watch = options.audit?.auditor.watch(environmentOf(declaration, resolution));
-    const { context, given } = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? environmentOf(declaration, resolution), hush, pin: pinning.access, watched: watch !== undefined });
+    const made = await makeContext(options, directory, outputs, log.fd, { env: watch?.env ?? environmentOf(declaration, resolution), hush, pin: pinning.access, watched: watch !== undefined });
     const code = options.audit?.codeOf(declaration);
     options.part?.("recipe");
     watch?.begin();
-    await callRecipe(registered.recipe!, context, declaration).catch((error: unknown) => {
+    await callRecipe(registered.recipe!, made, declaration).catch((error: unknown) => {
       throw watch === undefined ? error : watch.abandon(declaration.name, error);
     });
     if (options.signal.aborted) throw new ImgtaskError("IMG3004", `"${declaration.name}" was ended because the run was`, { exitCode: 130 });
     if (watch !== undefined) {
       const { project } = state;
-      const judgement = await watch.end({ declaration, directory, inputs: given, project: project.directory, state: project.state, code: code! });
+      const judgement = await watch.end({ declaration, directory, inputs: made.given, project: project.directory, state: project.state, code: code! });
       options.audit!.report(declaration.name, judgement);
       if (judgement.undeclared.length > 0) throw undeclared(declaration, judgement);
     }
@@ -211,10 +212,12 @@ async function untilAborted(recipe: Recipe, context: RunContext): Promise<void> 
 }
 
 /** Calls a recipe; its errors name where it was declared. */
-export async function callRecipe(recipe: Recipe, context: RunContext, declaration: Declaration): Promise<void> {
+export async function callRecipe(recipe: Recipe, { context, commands }: { readonly context: RunContext; readonly commands: Commands }, declaration: Declaration): Promise<void> {
   try {
     await untilAborted(recipe, context);
+    await commands.finish(declaration.name);
   } catch (error) {
+    await commands.end();
     if (isImgtaskError(error)) throw error.location === undefined ? ImgtaskError.prototype.at.call(error, declaration.location) : error;
     const message = error instanceof Error ? error.message : String(error);
     throw new ImgtaskError("IMG3020", `The recipe of "${declaration.name}" failed: ${message.split("\n")[0]!}`, {
@@ -241,8 +244,9 @@ async function storeOutput(declaration: Declaration, name: string, path: string,
   const found = stat === undefined ? "nothing" : stat.isDirectory() ? "a directory" : stat.isFile() ? "a file" : "something else";
   if (found !== (spec.form === "tree" ? "a directory" : "a file")) {
     throw new ImgtaskError("IMG3010", `The recipe of "${declaration.name}" did not make its output "${name}"`, {
-      expected: spec.form === "tree" ? "a directory at context.outputs" : "a file at context.outputs",
+      expected: `a ${spec.form === "tree" ? "directory" : "file"} at outputs.${name}`,
       found,
+      hint: `Does the recipe write to outputs.${name}, and wait for all that it starts?`,
       ...(declaration.location === undefined ? {} : { location: declaration.location }),
     });
   }
@@ -276,7 +280,7 @@ function baseEnvironment(options: Pick<RunOptions, "registered" | "resolution" |
 }
 
 /** What a recipe is given when it runs in a private directory. */
-export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined; readonly pin: Pinning["access"]; readonly watched?: boolean }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]> }> {
+export async function makeContext(options: Pick<RunOptions, "registered" | "resolution" | "state" | "upstream" | "formOf" | "signal" | "progress">, directory: string, outputs: { [name: string]: string }, logFd: number, seen: { readonly env: Resolution["env"]; readonly hush: Hush | undefined; readonly pin: Pinning["access"]; readonly watched?: boolean }): Promise<{ readonly context: RunContext; readonly given: ReadonlyMap<string, string | readonly string[]>; readonly commands: Commands }> {
   const { registered, state, signal } = options;
   const { declaration } = registered;
   const tmp = join(directory, "tmp");
@@ -295,6 +299,7 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
   const log = (line: string): void => {
     writeSync(logFd, `${hush === undefined ? line : hush.text(line)}\n`);
   };
+  const commands = new Commands(signal);
   const place = { cwd: tmp, env, logFd, signal, sink: hush?.sink, watched: seen.watched ?? false };
   const context = {
     target: declaration.name,
@@ -309,17 +314,17 @@ export async function makeContext(options: Pick<RunOptions, "registered" | "reso
     epoch: state.epoch,
     lineage: () => originOf(declaration, state, options.upstream),
     signal,
-    exec: async (argv: Argv, execOptions: ExecOptions = {}) => {
+    exec: (argv: Argv, execOptions: ExecOptions = {}) => commands.run(String((argv as Argv | undefined)?.[0]), async (signal) => {
       checkArgv(argv);
       hush?.argv(argv);
       log(`$ ${argv.join(" ")}`);
-      return runCommand(argv, place, execOptions);
-    },
+      return await runCommand(argv, { ...place, signal }, execOptions);
+    }),
     $: declaration.module === undefined ? shell(place, hush) : () => Promise.reject(new ImgtaskError("IMG3021", "Built-in kinds run commands by argument vector")),
     log,
     progress: hush === undefined ? options.progress : (text: string, amount?: Amount) => options.progress(hush.text(text), amount),
   };
-  return { context: Object.freeze(context) as unknown as RunContext, given: paths };
+  return { context: Object.freeze(context) as unknown as RunContext, given: paths, commands };
 }
 
 function resolveInputs(registered: Registered, paths: ReadonlyMap<string, string | readonly string[]>): Readonly<{ [name: string]: unknown }> {

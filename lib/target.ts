@@ -98,6 +98,7 @@ const fits: Fits<TargetSpec<Inputs, Params, Outputs, Secrets>> = {
   sensitive: fit.flag,
   keeps: fit.list,
   pin: fit.record,
+  asks: fit.record,
   notices: isFunction,
   module: fit.text,
   run: fit.needed(isFunction),

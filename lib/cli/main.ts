@@ -85,7 +85,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   for (const event of ["uncaughtException", "unhandledRejection"] as const) {
     process.on(event, (error: unknown) => {
       if (stray === undefined) stray = { error };
-      controller.abort("SIGTERM");
+      // Not the name of a signal: nobody sent one.
+      controller.abort("stray failure");
     });
   }
   try {

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { ExitCode, ImgtaskError } from "../error.ts";
-import { nearest } from "../nearest.ts";
+import { meant, nearest } from "../nearest.ts";
 import type { ReporterName } from "../report/choose.ts";
 import { bytesOf } from "../resources.ts";
 import type { FailureMode } from "../schedule.ts";
@@ -279,7 +279,7 @@ function commandOf(words: readonly string[], given: ReadonlyMap<string, unknown>
  * ```
  */
 export function unknownCommand(word: string, targets: readonly string[] = []): ImgtaskError {
-  const near = nearest(word, [...commands, ...targets]);
+  const near = meant(word, targets, commands);
   return usage(`Unknown command "${word}"`, {
     expected: targets.length === 0 ? `one of ${commands.join(", ")}` : "a command or the name of a target",
     ...(near === undefined ? {} : { hint: `Did you mean "${near}"?` }),

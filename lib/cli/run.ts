@@ -247,7 +247,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     flushState(state);
     await keepFigures(history, project, context.cwd, on);
     await notifier?.send(project.directory, on);
-    reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: context.signal.aborted ? signalOf(context) : undefined });
+    reporter.on({ type: "run ended", duration: Date.now() - started, outcomes: counts, signal: signalOf(context) });
     if (context.signal.aborted) return signalCode(context);
     return failure === undefined ? ExitCode.ok : failure.exitCode === ExitCode.ok ? ExitCode.failed : failure.exitCode;
   } finally {
@@ -270,13 +270,15 @@ async function keepFigures(history: History, project: Project, cwd: string, on: 
   if (file !== "") (await import("./metrics.ts")).writeMetrics(project, file, cwd, on);
 }
 
-function signalOf(context: CommandContext): "SIGINT" | "SIGTERM" | "SIGHUP" {
-  const reason: unknown = context.signal.reason;
-  return reason === "SIGTERM" || reason === "SIGHUP" ? reason : "SIGINT";
+/** The signal that ends the run, if one does: a failure that nobody waited for ends it as well. */
+function signalOf({ signal }: CommandContext): "SIGINT" | "SIGTERM" | "SIGHUP" | undefined {
+  const reason: unknown = signal.reason;
+  return reason === "SIGINT" || reason === "SIGTERM" || reason === "SIGHUP" ? reason : undefined;
 }
 
 function signalCode(context: CommandContext): ExitCode {
-  return signalOf(context) === "SIGINT" ? ExitCode.interrupted : ExitCode.terminated;
+  const signal = signalOf(context);
+  return signal === undefined ? ExitCode.failed : signal === "SIGINT" ? ExitCode.interrupted : ExitCode.terminated;
 }
 
 /** Says what a run would do; writes nothing. */

@@ -26,6 +26,9 @@ const cases: readonly (readonly [string, string, RegExp])[] = [
   ["an object thrown", `throw { message: 5 };`, /IMG3020/],
   ["a promise nobody waits for", `void Promise.reject(new Error("astray")); await new Promise((r) => setTimeout(r, 300)); writeFileSync(outputs.out, "");`, /IMG3022.*astray/],
   ["a throw in a timer", `setTimeout(() => { throw new Error("astray"); }, 10); await new Promise((r) => setTimeout(r, 300)); writeFileSync(outputs.out, "");`, /IMG3022.*astray/],
+  ["a command that nothing waits for", `writeFileSync(outputs.out, "half"); void exec(["sh", "-c", \`sleep 1; echo whole > "$0"\`, outputs.out]);`, /IMG3022.*"sh" still ran[^]*await exec/],
+  ["a command that nothing waits for, and that fails", `void exec(["cp", "/nonexistent", outputs.out]).then(() => undefined);`, /IMG3022.*"cp" still ran/],
+  ["a command as a line of shell", `await exec("touch " + outputs.out);`, /IMG3001[^]*each of its arguments apart/],
   ["no output made", ``, /IMG3010[^]*expected a file[^]*found    nothing/],
   ["a directory instead of a file", `await exec(["mkdir", outputs.out]);`, /IMG3010[^]*a directory/],
   ["a failing command", `await exec(["sh", "-c", "exit 9"]);`, /IMG3002[^]*exit code 9[^]*by hand: cd /],
@@ -41,6 +44,7 @@ for (const [what, recipe, expected] of cases) {
     assert.equal(code, 1, stderr);
     assert.match(stdout + stderr, expected);
     assert.doesNotMatch(stderr, /^ {4}at /m, "no stack trace");
+    assert.doesNotMatch(stdout + stderr, /Interrupted/, "nobody sent a signal");
     assert.equal(made.exists("artifacts/bad"), false);
     assert.deepEqual(made.ran(), ["make:bad"]);
     await made.imgtask("run", "make:bad");

@@ -61,6 +61,8 @@ test("an unknown name is answered with the nearest one", () => {
   const graph = buildGraph([declared("iso:kali"), declared("disk:debian")]);
   assert.throws(() => select(graph, ["iso:kli"]), { code: "IMG2004", hint: 'Did you mean "iso:kali"?', exitCode: 2 });
   assert.throws(() => select(graph, ["iso:*x"]), { code: "IMG2004" });
+  assert.throws(() => select(graph, ["disk:"]), { hint: 'Did you mean "disk:debian"?' });
+  assert.throws(() => select(graph, ["kali"]), { hint: 'Did you mean "iso:kali"?' });
   assert.equal(nearest("ios", ["iso", "disk"]), "iso");
   assert.equal(nearest("zzzzzz", ["iso", "disk"]), undefined);
 });

@@ -11,7 +11,7 @@ import { repository } from "../rig/project.ts";
 
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
-  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "record-log", "lock-entry", "lock-schema", "lock-file", "notice", "workplace", "stray", "strace", "redact", "url-password", "nearest"],
+  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "record-log", "lock-entry", "lock-schema", "lock-file", "notice", "workplace", "stray", "strace", "redact", "url-password", "nearest", "commands"],
   ["compare", "inside"],
   ["checksums", "content"],
   ["lineage", "publication"],

@@ -107,6 +107,8 @@ for (const [line, message, hint] of refused) {
 
 test("an unknown word is compared with commands and targets", () => {
   assert.equal(unknownCommand("docter", ["iso:debian"]).hint, 'Did you mean "doctor"?');
+  assert.equal(unknownCommand("disk", ["disk:a", "iso:a"]).hint, 'Did you mean "disk:a"?');
+  assert.equal(unknownCommand("disk", ["disk:a", "disk:b"]).hint, 'Did you mean "disk:*"?');
   assert.equal(unknownCommand("everythin", ["everything"]).hint, 'Did you mean "everything"?');
 });
 
