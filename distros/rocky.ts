@@ -4,7 +4,7 @@
  * @module
  */
 import { type ChecksumList, defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
-import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease, repositories } from "./shared/enterprise-linux.ts";
+import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease, rebuildNotices } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
 /** What Rocky Linux's installer media are asked by. */
@@ -47,14 +47,7 @@ export const rocky: Distro<"rocky", EnterpriseRelease, EnterpriseArch, RockyInst
   architectures,
   editions: ["boot", "minimal", "dvd"],
   keys,
-  notices: ({ release, arch }) => ({
-    format: "updateinfo",
-    env: mirrorEnv,
-    mirrors,
-    repositories: repositories.map((name) => `${release}/${name}/${arch}/os`),
-    keys: keysOf(release),
-    link: "https://errata.rockylinux.org/{id}",
-  }),
+  notices: ({ release, arch }) => rebuildNotices(release, arch, { env: mirrorEnv, mirrors, keys: keysOf(release), link: "https://errata.rockylinux.org/{id}" }),
   installer({ release, arch, edition = "boot", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "rocky",

@@ -13,6 +13,10 @@ export interface NoticePackage {
   readonly fixed?: string;
   /** Version that is on the medium or in the image. @default it is not known what is there */
   readonly found?: string;
+  /** Module stream of RPM that the notice speaks of, `nodejs:18`. @default the package is of no module */
+  readonly stream?: string;
+  /** What is there is of some stream of a module, and nothing says of which: the notice may be about another one. @default it is known */
+  readonly unsure?: true;
 }
 
 /** A security notice. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Keyring, NoticeSource } from "../../lib/mod.ts";
+
 /** Architectures, by their names in imagefiles; these distributions call them the same. */
 export type EnterpriseArch = "x86_64" | "aarch64";
 
@@ -29,7 +31,16 @@ export interface EnterpriseOptions {
 }
 
 /** Repositories that the releases of the rebuilds have in common and that notices are published in. */
-export const repositories: readonly string[] = ["BaseOS", "AppStream"];
+const repositories: readonly string[] = ["BaseOS", "AppStream"];
+
+/**
+ * Where a rebuild publishes its notices: in the metadata of its repositories, on the mirrors of its images.
+ *
+ * @param place environment variable and mirrors of its images, keys that sign the metadata, and the page of a notice.
+ */
+export function rebuildNotices(release: string, arch: string, place: { readonly env: string; readonly mirrors: readonly string[]; readonly keys: Keyring; readonly link: string }): NoticeSource {
+  return { format: "updateinfo", ...place, repositories: repositories.map((name) => `${release}/${name}/${arch}/os`) };
+}
 
 /** What `anaconda` reads, and how its media boot. */
 export const anaconda: { readonly answers: "kickstart"; readonly layout: "anaconda" } = { answers: "kickstart", layout: "anaconda" };

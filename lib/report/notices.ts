@@ -30,8 +30,9 @@ function counted(notices: readonly Notice[]): string {
 }
 
 function line({ id, severity, date, packages, link }: Notice, paint: ReturnType<typeof painter>): string {
-  const names = packages.slice(0, shownPackages).map(({ name, found, fixed }) =>
-    `${name}${found === undefined ? "" : ` ${found}`}${found !== undefined && fixed !== undefined ? " →" : ""}${fixed === undefined || found === undefined ? "" : ` ${fixed}`}`);
+  const names = packages.slice(0, shownPackages).map(({ name, found, fixed, stream, unsure }) =>
+    `${name}${found === undefined ? "" : ` ${found}`}${found !== undefined && fixed !== undefined ? " →" : ""}${fixed === undefined || found === undefined ? "" : ` ${fixed}`}`
+    + (unsure === true ? ` (if it is of ${stream === undefined ? "that module stream" : stream}, which is not known)` : stream === undefined ? "" : ` (${stream})`));
   const more = packages.length > shownPackages ? `, ${packages.length - shownPackages} more` : "";
   const grade = severity === undefined ? "not rated" : severity;
   return `    ${printable(id)}  ${severity === undefined ? grade : paint(colors[severity], grade)}  ${date ?? "no date"}  ${printable(names.join(", "))}${more}\n      ${link}\n`;

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Notice, NoticePackage, NoticeReport } from "../../lib/mod.ts";
-import type { Subject } from "./subject.ts";
+import type { Present, Subject } from "./present.ts";
 import type { CompareVersions } from "./version.ts";
 
 /** A notice as a format has it: of several versions of a package the lowest counts. */
@@ -17,14 +17,32 @@ function byGravity(a: Notice, b: Notice): number {
   return grade(a) - grade(b) || ((b.date ?? "") < (a.date ?? "") ? -1 : (b.date ?? "") > (a.date ?? "") ? 1 : 0) || (a.id < b.id ? -1 : 1);
 }
 
-/** One entry a package, of the lowest version, in order of names. */
+const keyOf = ({ name, stream = "" }: { readonly name: string; readonly stream?: string }): string => `${name} ${stream}`;
+
+/** One entry a package and stream, of the lowest version, in order of names. */
 function merged(packages: readonly NoticePackage[], compare: CompareVersions): readonly NoticePackage[] {
   const found = new Map<string, NoticePackage>();
   for (const one of packages) {
-    const known = found.get(one.name);
-    if (known === undefined || (one.fixed !== undefined && (known.fixed === undefined || compare(one.fixed, known.fixed) < 0))) found.set(one.name, one);
+    const known = found.get(keyOf(one));
+    if (known === undefined || (one.fixed !== undefined && (known.fixed === undefined || compare(one.fixed, known.fixed) < 0))) found.set(keyOf(one), one);
   }
-  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+}
+
+/** What a notice says of a package, without the mark of a stream that it does not name. */
+function said({ stream, ...one }: NoticePackage): NoticePackage {
+  return stream === undefined || stream === "?" ? one : { ...one, stream };
+}
+
+/**
+ * The package that is there of which a notice speaks. A package of a module is none of another stream, nor one of no module; of which
+ * stream it is, or of which the notice speaks, need not be known (`?`).
+ */
+function met(one: NoticePackage, present: ReadonlyMap<string, Present>): { readonly there: Present; readonly unsure?: true } | undefined {
+  const exact = one.stream === "?" ? undefined : present.get(keyOf(one));
+  if (exact !== undefined || one.stream === undefined) return exact === undefined ? undefined : { there: exact };
+  const there = one.stream === "?" ? [...present.values()].find(({ name, stream }) => name === one.name && stream !== undefined) : present.get(keyOf({ name: one.name, stream: "?" }));
+  return there === undefined ? undefined : { there, unsure: true };
 }
 
 /**
@@ -44,15 +62,19 @@ export function concerning(
   }
   if (packages !== undefined) {
     // The newest of what is there: an image may hold several kernels.
-    const present = new Map<string, string>();
+    const present = new Map<string, Present>();
     for (const one of packages) {
-      const name = nameOf(one), known = name === undefined ? undefined : present.get(name);
-      if (name !== undefined && (known === undefined || compare(one.version, known) > 0)) present.set(name, one.version);
+      const name = nameOf(one);
+      if (name === undefined) continue;
+      const as = { ...one, name }, known = present.get(keyOf(as));
+      if (known === undefined || compare(one.version, known.version) > 0) present.set(keyOf(as), as);
     }
     const notices = [...all.values()].flatMap((notice): readonly Notice[] => {
       const hit = merged(notice.packages, compare).flatMap((one): readonly NoticePackage[] => {
-        const found = present.get(one.name);
-        return found !== undefined && one.fixed !== undefined && compare(found, one.fixed) < 0 ? [{ ...one, found }] : [];
+        const { there, unsure } = met(one, present) ?? {};
+        if (there === undefined || one.fixed === undefined) return [];
+        const { version: found, anyEpoch } = there;
+        return compare(found, anyEpoch === true ? one.fixed.replace(/^\d+:/, "") : one.fixed) < 0 ? [{ ...said(one), found, ...(unsure === undefined ? {} : { unsure }) }] : [];
       });
       return hit.length === 0 ? [] : [{ ...notice, packages: hit }];
     });
@@ -60,6 +82,6 @@ export function concerning(
   }
   if (since === undefined) return undefined;
   const day = since.slice(0, 10);
-  const notices = [...all.values()].filter(({ date }) => date !== undefined && date > day).map((one): Notice => ({ ...one, packages: merged(one.packages, compare) }));
+  const notices = [...all.values()].filter(({ date }) => date !== undefined && date > day).map((one): Notice => ({ ...one, packages: merged(one.packages, compare).map(said) }));
   return { basis: "date", since: day, notices: notices.sort(byGravity) };
 }

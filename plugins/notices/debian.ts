@@ -18,7 +18,7 @@ import { answering } from "./answer.ts";
 import { concerning, type Published } from "./choose.ts";
 import { type AskContext, baseOf, bring, bringListed, bringText, trustOfAddress } from "./fetch.ts";
 import { readSecurityList } from "./security-lists.ts";
-import type { Present, Subject } from "./subject.ts";
+import type { Present, Subject } from "./present.ts";
 import { compareDebVersions } from "./version.ts";
 import { malformed, packageOf } from "./words.ts";
 

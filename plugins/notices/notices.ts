@@ -6,7 +6,8 @@
 import type { Keyring, NoticeAnswer, NoticeSource } from "../../lib/mod.ts";
 import { answering } from "./answer.ts";
 import type { AskContext } from "./fetch.ts";
-import { imageSubject, rootfsSubject, type Subject } from "./subject.ts";
+import type { Subject } from "./present.ts";
+import { imageSubject, rootfsSubject } from "./subject.ts";
 
 /**
  * Asks where a distribution publishes notices.

@@ -9,7 +9,7 @@ import { redact } from "../download/mirror.ts";
 import { concerning, type Published } from "./choose.ts";
 import { type AskContext, baseOf, bringText, trustOfAddress } from "./fetch.ts";
 import { parseJson } from "./json.ts";
-import type { Subject } from "./subject.ts";
+import { isModular, type Subject } from "./present.ts";
 import { compareRpmVersions } from "./version.ts";
 import { cvesIn, dayOf, idOf, linkOf, packageOf, severityOf } from "./words.ts";
 
@@ -27,9 +27,11 @@ const size = 1000, mostPages = 60, limit = 128_000_000;
 
 /** `openssl-1:3.5.1-7.el9_7.x86_64`, if it is of a release. */
 function released(text: string, tag: string): NoticePackage | undefined {
-  const match = /^([A-Za-z0-9][A-Za-z0-9.+_-]*?)-(?:\d{1,9}:)?([A-Za-z0-9.+~^_]+)-([A-Za-z0-9.+~^_]+?)(?:\.(?:x86_64|aarch64|ppc64le|s390x|i686|noarch|src))?$/.exec(text.slice(0, 300));
-  if (match === null || !new RegExp(`\\.${tag}(?![0-9])`).test(match[3]!) || text.endsWith(".src")) return undefined;
-  return packageOf(match[1], `${match[2]!}-${match[3]!}`);
+  const match = /^([A-Za-z0-9][A-Za-z0-9.+_-]*?)-(?:(\d{1,9}):)?([A-Za-z0-9.+~^_]+)-([A-Za-z0-9.+~^_]+?)(?:\.(?:x86_64|aarch64|ppc64le|s390x|i686|noarch|src))?$/.exec(text.slice(0, 300));
+  if (match === null || !new RegExp(`[.+]${tag}(?![0-9])`).test(match[4]!) || text.endsWith(".src")) return undefined;
+  const one = packageOf(match[1], `${Number(match[2] ?? 0) > 0 ? `${match[2]!}:` : ""}${match[3]!}-${match[4]!}`);
+  // The index does not say of which stream.
+  return one === undefined || !isModular(match[4]!) ? one : { ...one, stream: "?" };
 }
 
 /** Reads one page; advisories of other products are left out. */

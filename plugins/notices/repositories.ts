@@ -12,7 +12,7 @@ import { verifyDetached } from "../verify/openpgp.ts";
 import type { Signer } from "../verify/status.ts";
 import { concerning, type Published } from "./choose.ts";
 import { type AskContext, baseOf, bring, bringListed, trustOfAddress, unpacked } from "./fetch.ts";
-import type { Subject } from "./subject.ts";
+import type { Subject } from "./present.ts";
 import { readRepomd, readUpdateinfo } from "./updateinfo.ts";
 import { compareRpmVersions } from "./version.ts";
 

@@ -6,42 +6,8 @@
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isPin, type NoticeContext } from "../../lib/mod.ts";
-
-/** A package that is there. */
-export interface Present {
-  readonly name: string;
-  /** `VERSION-RELEASE` of RPM packages, without an epoch; as dpkg has it of others, names of files without an epoch. */
-  readonly version: string;
-  /** Source package of Debian's format. @default it is not known */
-  readonly source?: string;
-}
-
-/** What notices may concern. */
-export interface Subject {
-  /** @default it is not known what is there */
-  readonly packages?: readonly Present[];
-  /** ISO 8601: later notices concern it, where packages are not known. @default it is not known when it was made */
-  readonly since?: string;
-}
-
-/** A package by the name of its file. */
-export function packageOfFile(path: string): Present | undefined {
-  const parts = path.split("/"), file = parts.at(-1)!;
-  const rpm = /^([A-Za-z0-9][A-Za-z0-9._+-]*)-([A-Za-z0-9._+~^]+)-([A-Za-z0-9._+~^]+)\.(?!src\.)[A-Za-z0-9_]+\.rpm$/.exec(file);
-  if (rpm !== null) return { name: rpm[1]!, version: `${rpm[2]!}-${rpm[3]!}` };
-  const deb = /^([a-z0-9][a-z0-9.+-]*)_([A-Za-z0-9.+~%-]+)_[a-z0-9-]+\.u?deb$/.exec(file);
-  if (deb === null) return undefined;
-  const source = /(?:^|\/)pool\/[a-z-]+\/[a-z0-9]+\/([a-z0-9][a-z0-9.+-]*)\/[^/]+$/.exec(path)?.[1];
-  return { name: deb[1]!, version: deb[2]!.replace(/^(\d+)%3a/i, "$1:"), ...(source === undefined ? {} : { source }) };
-}
-
-/** Lines of `NAME VERSION …`, as `dpkg-query --show` prints them; names may say their architecture. */
-export function packagesOfList(text: string): readonly Present[] {
-  return text.split("\n").flatMap((line) => {
-    const match = /^([a-z0-9][a-z0-9.+-]*)(?::[a-z0-9-]+)?[ \t]+([A-Za-z0-9.+~:-]+)(?:[ \t]|$)/.exec(line);
-    return match === null ? [] : [{ name: match[1]!, version: match[2]! }];
-  });
-}
+import { packageOfFile, packagesOfList, type Present, type Subject } from "./present.ts";
+import { listedRpms } from "./rpm-medium.ts";
 
 /** When an ISO image was made, as its primary volume descriptor says. Source: ECMA-119, 8.4.26. */
 async function createdOn(path: string): Promise<string | undefined> {
@@ -61,7 +27,12 @@ async function createdOn(path: string): Promise<string | undefined> {
 async function packagesOn(image: string, context: NoticeContext): Promise<readonly Present[]> {
   const { stdout } = await context.exec(["xorriso", "-abort_on", "FAILURE", "-indev", `stdio:${image}`, "-find", "/", "-type", "f", "-exec", "echo", "--"], { stdout: "capture", timeout: 120_000 });
   const paths = stdout.split("\n").flatMap((line) => /^'(\/[^']+)'$/.exec(line)?.[1] ?? []);
-  const packages = paths.flatMap((path) => packageOfFile(path) ?? []);
+  // Where lists cannot be read, names of files tell the rest.
+  const listed = await listedRpms(image, paths, context).catch((error: unknown) => {
+    if (context.signal.aborted) throw error;
+    return { packages: [], files: new Set<string>() };
+  });
+  const packages = [...listed.packages, ...paths.flatMap((path) => (listed.files.has(path) ? [] : packageOfFile(path) ?? []))];
   const lists = paths.filter((path) => /^\/casper\/[a-z0-9.-]+\.manifest$/.test(path));
   for (const [index, path] of lists.entries()) {
     const file = join(context.tmp, `manifest-${index}`);

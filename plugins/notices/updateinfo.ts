@@ -7,7 +7,7 @@
 import { SaxesParser } from "saxes";
 import type { NoticePackage } from "../../lib/mod.ts";
 import type { Published } from "./choose.ts";
-import { cvesIn, dayOf, idOf, lineOf, linkOf, malformed, mostNotices, packageOf, severityOf } from "./words.ts";
+import { cvesIn, dayOf, idOf, lineOf, linkOf, malformed, mostNotices, packageOf, severityOf, streamOf } from "./words.ts";
 
 /** Most characters of one text that is kept, and most packages of a notice. */
 const mostText = 10_000, mostPackages = 20_000, deepest = 32;
@@ -103,7 +103,7 @@ export async function readRepomd(text: string, what: string): Promise<Repository
  */
 export async function readUpdateinfo(chunks: AsyncIterable<string | Buffer>, what: string, link: string): Promise<readonly Published[]> {
   const notices: Published[] = [];
-  let fields: Record<string, string> = {}, packages: NoticePackage[] = [], references: string[] = [], isSecurity = false, root: string | undefined, count = 0;
+  let fields: Record<string, string> = {}, packages: NoticePackage[] = [], references: string[] = [], isSecurity = false, root: string | undefined, count = 0, stream: string | undefined;
   const texts = new Set(["id", "title", "severity", "issued"].map((name) => `updates/update/${name}`));
   await readXml(chunks, what, {
     open(path, attributes) {
@@ -116,11 +116,14 @@ export async function readUpdateinfo(chunks: AsyncIterable<string | Buffer>, wha
       if (path === "updates/update/issued" && attributes["date"] !== undefined) fields["date"] = attributes["date"];
       if (!isSecurity) return;
       if (path === "updates/update/references/reference" && attributes["type"] === "cve" && references.length < 1000) references.push(`${attributes["id"] ?? ""} ${attributes["title"] ?? ""}`.slice(0, 200));
+      if (path === "updates/update/pkglist/collection") stream = undefined;
+      // It stands before the packages of its collection.
+      if (path === "updates/update/pkglist/collection/module") stream = streamOf(attributes["name"], attributes["stream"]) ?? "?";
       if (path === "updates/update/pkglist/collection/package") {
         if (packages.length >= mostPackages) throw malformed(what, `at most ${mostPackages} packages of an update`, "more");
-        const { name, version, release, arch } = attributes;
-        const one = arch === "src" ? undefined : packageOf(name, version === undefined || release === undefined ? undefined : `${version}-${release}`);
-        if (one !== undefined) packages.push(one);
+        const { name, epoch, version, release, arch } = attributes;
+        const one = arch === "src" ? undefined : packageOf(name, version === undefined || release === undefined ? undefined : `${/^[1-9]\d{0,8}$/.test(epoch ?? "") ? `${epoch!}:` : ""}${version}-${release}`);
+        if (one !== undefined) packages.push(stream === undefined ? one : { ...one, stream });
       }
     },
     wants: (path) => isSecurity && texts.has(path),

@@ -9,7 +9,7 @@ import { redact } from "../download/mirror.ts";
 import { concerning, type Published } from "./choose.ts";
 import { type AskContext, baseOf, bringText, trustOfAddress } from "./fetch.ts";
 import { parseJson } from "./json.ts";
-import type { Subject } from "./subject.ts";
+import type { Subject } from "./present.ts";
 import { compareDebVersions } from "./version.ts";
 import { cvesIn, dayOf, idOf, lineOf, linkOf, packageOf } from "./words.ts";
 

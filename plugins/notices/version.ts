@@ -79,12 +79,12 @@ function compareRpmPart(a: string, b: string): number {
   }
 }
 
-/** Compares `VERSION-RELEASE` of RPM packages. Epochs are left out: names of files do not tell them. */
+/** Compares `[EPOCH:]VERSION[-RELEASE]` of RPM packages; no epoch is epoch 0, and no release fits any. */
 export function compareRpmVersions(a: string, b: string): number {
-  const split = (text: string): readonly [string, string] => {
-    const plain = text.replace(/^\d+:/, ""), dash = plain.lastIndexOf("-");
-    return dash < 0 ? [plain, ""] : [plain.slice(0, dash), plain.slice(dash + 1)];
+  const split = (text: string): readonly [string, string, string] => {
+    const [, epoch = "0", plain] = /^(?:(\d+):)?(.*)$/s.exec(text)!, dash = plain!.lastIndexOf("-");
+    return dash < 0 ? [epoch, plain!, ""] : [epoch, plain!.slice(0, dash), plain!.slice(dash + 1)];
   };
   const [x, y] = [split(a), split(b)];
-  return compareRpmPart(x[0], y[0]) || (x[1] === "" || y[1] === "" ? 0 : compareRpmPart(x[1], y[1]));
+  return compareDigits(x[0], y[0]) || compareRpmPart(x[1], y[1]) || (x[2] === "" || y[2] === "" ? 0 : compareRpmPart(x[2], y[2]));
 }

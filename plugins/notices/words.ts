@@ -51,6 +51,12 @@ export function packageOf(name: unknown, fixed: unknown): NoticePackage | undefi
   return typeof fixed === "string" && /^[A-Za-z0-9][A-Za-z0-9.+~:_^-]{0,127}$/.test(fixed) ? { name, fixed } : { name };
 }
 
+/** A module stream, if both can be what they are said to be. */
+export function streamOf(name: unknown, stream: unknown): string | undefined {
+  const word = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,100}$/;
+  return typeof name === "string" && typeof stream === "string" && word.test(name) && word.test(stream) ? `${name}:${stream}` : undefined;
+}
+
 /** The page of a notice. */
 export function linkOf(template: string, id: string): string {
   return template.replace("{id}", id).replace("{dashed}", id.replaceAll(":", "-"));

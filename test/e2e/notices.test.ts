@@ -5,10 +5,12 @@
  */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import type { NoticeAnswer, NoticeReport } from "../../lib/mod.ts";
-import { imageWith, repodata, securityArchive, updateinfo } from "../rig/notices.ts";
+import { imageWith, repodata, rpmRepository, securityArchive, updateinfo } from "../rig/notices.ts";
 import { type Finished, TestProject } from "../rig/project.ts";
 import { type VendorServer, vendorServer } from "../rig/vendor-server.ts";
 
@@ -91,7 +93,7 @@ async function good(...argv: readonly string[]): Promise<string> {
   return stdout;
 }
 
-async function asked(...argv: readonly string[]): Promise<{ readonly code: number | null; readonly answers: readonly NoticeAnswer[] }> {
+async function notesOf(...argv: readonly string[]): Promise<{ readonly code: number | null; readonly answers: readonly NoticeAnswer[] }> {
   const { code, stdout, stderr } = await imgtask("outdated", "--json", ...argv);
   const { notices } = JSON.parse(stdout || stderr) as { readonly notices: readonly { readonly answers: readonly NoticeAnswer[] }[] };
   return { code, answers: notices.flatMap(({ answers }) => answers) };
@@ -103,7 +105,7 @@ test("notices of AlmaLinux are those of packages on the medium, signed, the grav
   const text = await good("outdated", "verify:alma");
   assert.match(text, /Security notices for verify:alma\n {2}2 of 4 packages: 1 critical, 1 important\n.*signed by Vendor/);
   assert.match(text, /ALSA-2026:2222 {2}critical {2}2026-11-02 {2}nginx 1\.20\.1-14\.el9 → 1\.26\.3-2\.el9\n {6}https:\/\/errata\.almalinux\.org\/9\/ALSA-2026-2222\.html/);
-  const { code, answers } = await asked("verify:alma");
+  const { code, answers } = await notesOf("verify:alma");
   assert.equal(code, 0);
   assert.deepEqual(answers.map((one) => "trust" in one && [one.trust, one.basis, one.signer]), [["signed", "packages", "Vendor <vendor@example.org>"]]);
   assert.deepEqual(brief(answers[0]), ["ALSA-2026:2222: nginx 1.20.1-14.el9 → 1.26.3-2.el9", "ALSA-2026:1111: openssl 3.0.7-24.el9 → 3.0.9-1.el9_6, openssl-libs 3.0.7-24.el9 → 3.0.9-1.el9_6"]);
@@ -114,10 +116,10 @@ test("notices of AlmaLinux are those of packages on the medium, signed, the grav
 });
 
 test("what is not built yet is judged by the day, and what can't be judged is said", async () => {
-  const first = await asked("verify:alma");
+  const first = await notesOf("verify:alma");
   assert.deepEqual([first.code, first.answers.map((one) => "state" in one && one.state)], [0, ["unavailable"]]);
   await good("update", "verify:alma");
-  const { answers } = await asked("verify:alma");
+  const { answers } = await notesOf("verify:alma");
   assert.equal((answers[0] as NoticeReport).basis, "date");
   assert.match(await good("outdated", "verify:alma"), /none since \d{4}-\d\d-\d\d, by date alone/);
 });
@@ -135,13 +137,13 @@ test("metadata that is not signed is shown as that; with a bad signature, or oth
   repository(appstream, repodata(updateinfo([nginx])));
   const name = [...server.files.keys()].find((path) => path.startsWith(`${appstream}/repodata/`) && path.includes("updateinfo"))!;
   server.files.set(name, Buffer.from(server.files.get(name)!.map((byte, index) => (index === 30 ? byte ^ 1 : byte))));
-  const { code, answers } = await asked("verify:alma");
+  const { code, answers } = await notesOf("verify:alma");
   assert.deepEqual([code, answers.map((one) => "state" in one && one.code)], [3, ["IMG4020"]]);
 });
 
 test("Debian: what the signed archive has newer, and the advisories, of which nothing but the connection vouches", async () => {
   await good("run", "verify:debian");
-  const { code, answers } = await asked("verify:debian");
+  const { code, answers } = await notesOf("verify:debian");
   assert.equal(code, 0);
   assert.deepEqual(answers.map((one) => "trust" in one && [one.trust, one.packages]), [["signed", 3], ["none", 3]]);
   assert.deepEqual(brief(answers[0]), ["linux-update: linux-image-amd64 6.1.140-1 → 6.1.147-1", "openssl-update: libssl3 3.0.16-1~deb12u1 → 3.0.17-1~deb12u3"]);
@@ -219,5 +221,79 @@ export default verify("alma", { media: download("alma", alma.installer({ release
   for (const form of [canary, "wr0ng-Canary-17", authorization.slice(6)]) {
     assert.ok(said.every((text) => !text.includes(form)));
     assert.equal(spawnSync("grep", ["-rlaF", "--exclude-dir=node_modules", "-e", form, "--", project.directory], { encoding: "utf8" }).stdout, "");
+  }
+});
+
+test("epochs and module streams of a medium are those of its repositories", async (t) => {
+  const module = (stream: string, rpm: string): string => `---\ndocument: modulemd\nversion: 2\ndata:\n  name: nodejs\n  stream: "${stream}"\n  version: 9010020221009220316\n  context: rhel9\n  arch: noarch\n  summary: JavaScript\n  description: JavaScript\n  license:\n    module: [MIT]\n  artifacts:\n    rpms:\n    - ${rpm}\n...\n`;
+  const of = rpmRepository(["nodejs 1:18.12.1 1.module+el9.1.0+1", "vim-common 2:8.2 1.el9", "php 8.1.0 1.module+el9.1.0+2"], module("18", "nodejs-1:18.12.1-1.module+el9.1.0+1.noarch"));
+  // What is in no list is known by its name alone.
+  imageWith(file("dvd.iso"), { ".treeinfo": "", "BaseOS/Packages/dbus-1.12.20-1.el9.x86_64.rpm": "", ...Object.fromEntries(Object.entries(of).map(([name, bytes]) => [`AppStream/${name}`, bytes])) });
+  const dvd = await vendorServer([{ vendor: "alma", iso: file("dvd.iso"), edition: "minimal" }]);
+  t.after(() => dvd.close());
+  const put = (path: string, files: ReadonlyMap<string, Buffer>): void => files.forEach((bytes, name) => dvd.files.set(`${path}/repodata/${name}`, bytes));
+  put(baseos, repodata(updateinfo([{ id: "ALSA-2026:1", packages: ["dbus 1:1.12.20 2.el9 x86_64"] }])));
+  put(appstream, repodata(updateinfo([
+    { id: "ALSA-2026:18", module: "nodejs:18", packages: ["nodejs 1:18.20.2 1.module+el9 noarch"] },
+    { id: "ALSA-2026:20", module: "nodejs:20", packages: ["nodejs 1:20.12.2 1.module+el9 noarch"] },
+    { id: "ALSA-2026:16", packages: ["nodejs 1:99 1.el9 noarch"] },
+    { id: "ALSA-2026:81", module: "php:8.2", packages: ["php 8.2.1 1.module+el9 noarch"] },
+    { id: "ALSA-2026:91", packages: ["vim-common 1:99 1.el9 noarch"] },
+    { id: "ALSA-2026:92", packages: ["vim-common 2:8.2 2.el9 noarch"] },
+  ])));
+  project.write("imagefile.ts", `import { download, verify } from "imgtask";
+import { alma } from "imgtask/distros/alma";
+export default verify("alma", { media: download("alma", alma.installer({ release: "9", arch: "x86_64", edition: "minimal" })), trust: ${JSON.stringify({ keys: dvd.trust.keys, files: dvd.trust.files })} });
+`);
+  const go = async (...argv: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await project.start(argv, { env: dvd.env }).finished;
+    assert.equal(code, 0, stdout + stderr);
+    return stdout;
+  };
+  await go("run");
+  const { notices: [one] } = JSON.parse(await go("outdated", "--json")) as { readonly notices: readonly { readonly answers: readonly NoticeAnswer[] }[] };
+  assert.deepEqual(brief(one!.answers[0]).toSorted(), [
+    "ALSA-2026:18: nodejs 1:18.12.1-1.module+el9.1.0+1 → 1:18.20.2-1.module+el9",
+    "ALSA-2026:1: dbus 1.12.20-1.el9 → 1:1.12.20-2.el9",
+    "ALSA-2026:81: php 8.1.0-1.module+el9.1.0+2 → 8.2.1-1.module+el9",
+    "ALSA-2026:92: vim-common 2:8.2-1.el9 → 2:8.2-2.el9",
+  ]);
+  const text = await go("outdated");
+  assert.match(text, /18\.20\.2-1\.module\+el9 \(nodejs:18\)/);
+  assert.match(text, /8\.2\.1-1\.module\+el9 \(if it is of php:8\.2, which is not known\)/);
+});
+
+test("RHEL: Red Hat's index of advisories, page by page, since the medium was made", async () => {
+  imageWith(file("rhel.iso"), { ".treeinfo": "", "BaseOS/Packages/openssl-3.5.1-3.el9.x86_64.rpm": "", "BaseOS/Packages/bash-5.1.8-9.el9.x86_64.rpm": "" });
+  const advisory = (id: string, ...packages: readonly string[]): object => ({ RHSA: id, severity: "important", released_on: "2026-10-28T10:08:56Z", CVEs: ["CVE-2026-66199"], bugzillas: ["1"], released_packages: packages, resource_url: "https://example.org" });
+  const all = [
+    ...Array.from({ length: 1000 }, (_, index) => advisory(`RHSA-2026:${index + 10_000}`, "other-0:1-1.el9.x86_64")),
+    advisory("RHSA-2026:1473", "openssl-1:3.5.1-7.el9_7.x86_64", "openssl-1:3.5.1-7.el9_7.src"), advisory("RHSA-2026:2", "openssl-1:3.5.9-1.el10.x86_64"), advisory("RHSA-2026:3", "bash-0:5.1.8-9.el9.x86_64"),
+  ];
+  const asked: string[] = [];
+  server.answers.set("notices/rhel", (request, response) => {
+    const { searchParams: of } = new URL(request.url!, "http://x"), page = Number(of.get("page")), size = Number(of.get("per_page"));
+    asked.push(`${of.get("after")} ${page} ${of.get("isCompressed")}`);
+    const body = JSON.stringify(all.slice((page - 1) * size, page * size));
+    response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) }).end(body);
+  });
+  const sha256 = createHash("sha256").update(readFileSync(file("rhel.iso"))).digest("hex");
+  project.write("imagefile.ts", `import { download, verify } from "imgtask";
+import { rhel } from "imgtask/distros/rhel";
+const image = rhel.installer({ release: "9", arch: "x86_64", edition: "dvd", sha256: ${JSON.stringify(sha256)}, from: { file: ${JSON.stringify(file("rhel.iso"))} } });
+export default verify("rhel", { media: download("rhel", image), trust: rhel.keys });
+`);
+  try {
+    await good("run");
+    const { code, answers } = await notesOf("verify:rhel");
+    assert.equal(code, 0);
+    assert.deepEqual(asked, ["2026-09-01 1 false", "2026-09-01 2 false"]);
+    assert.deepEqual(answers.map((one) => "trust" in one && [one.trust, one.basis]), [["none", "packages"]]);
+    assert.deepEqual(brief(answers[0]), ["RHSA-2026:1473: openssl 3.5.1-3.el9 → 1:3.5.1-7.el9_7"]);
+    assert.match(await good("outdated"), /https:\/\/access\.redhat\.com\/errata\/RHSA-2026:1473/);
+    server.answers.set("notices/rhel", (_, response) => void response.writeHead(200).end("<!DOCTYPE html><html>Log in</html>"));
+    assert.match(await good("outdated"), /not known: IMG5003/);
+  } finally {
+    server.answers.clear();
   }
 });

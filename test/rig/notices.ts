@@ -17,7 +17,9 @@ export interface Update {
   readonly title?: string;
   readonly issued?: string;
   readonly cves?: readonly string[];
-  /** `name version release arch`. */
+  /** Stream of the module whose packages they are: `nodejs:18`. */
+  readonly module?: string;
+  /** `name [epoch:]version release arch`. */
   readonly packages: readonly string[];
 }
 
@@ -25,7 +27,7 @@ const escape = (text: string): string => text.replaceAll("&", "&amp;").replaceAl
 
 /** An `updateinfo.xml`. */
 export function updateinfo(updates: readonly Update[]): string {
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<updates>\n${updates.map(({ id, type = "security", severity, title = `${id} security update`, issued = "2026-10-20 10:11:12", cves = [], packages }) => `  <update from="packager@example.org" status="final" type="${type}" version="3">
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<updates>\n${updates.map(({ id, type = "security", severity, title = `${id} security update`, issued = "2026-10-20 10:11:12", cves = [], module, packages }) => `  <update from="packager@example.org" status="final" type="${type}" version="3">
     <id>${id}</id>
     <title>${escape(title)}</title>
     <issued date="${issued}"/>
@@ -38,9 +40,10 @@ ${[...cves.map((cve) => ({ id: cve, type: "cve" })), { id, type: "self" }].map((
     <pkglist>
       <collection short="example-9">
         <name>example-9</name>
-${packages.map((text) => {
-    const [name, version, release, arch] = text.split(" ");
-    return `        <package name="${name!}" version="${version!}" release="${release!}" epoch="0" arch="${arch!}" src="${name!}-${version!}-${release!}.src.rpm">\n          <filename>${name!}-${version!}-${release!}.${arch!}.rpm</filename>\n          <sum type="sha256">${"0".repeat(64)}</sum>\n          <reboot_suggested>True</reboot_suggested>\n        </package>\n`;
+${module === undefined ? "" : `        <module name="${module.split(":")[0]!}" stream="${module.split(":")[1]!}" version="9010020221009220316" context="rhel9" arch="x86_64"/>\n`}${packages.map((text) => {
+    const [name, full, release, arch] = text.split(" ");
+    const [, epoch = "0", version] = /^(?:(\d+):)?(.+)$/.exec(full!)!;
+    return `        <package name="${name!}" version="${version!}" release="${release!}" epoch="${epoch}" arch="${arch!}" src="${name!}-${version!}-${release!}.src.rpm">\n          <filename>${name!}-${version!}-${release!}.${arch!}.rpm</filename>\n          <sum type="sha256">${"0".repeat(64)}</sum>\n          <reboot_suggested>True</reboot_suggested>\n        </package>\n`;
   }).join("")}      </collection>
     </pkglist>
   </update>\n`).join("")}</updates>\n`;
@@ -75,8 +78,34 @@ export function securityArchive(suite: string, packages: readonly { readonly nam
   };
 }
 
-/** An ISO image with empty files of these paths, made at a time: `2026-09-01`. */
-export function imageWith(path: string, files: Readonly<Record<string, string>>, day = "2026-09-01"): void {
+/**
+ * A repository of real RPM packages, by rpmbuild, createrepo_c and modifyrepo_c: its files by their paths.
+ *
+ * @param packages `name [epoch:]version release`.
+ * @param modules `modules.yaml`. @default none
+ */
+export function rpmRepository(packages: readonly string[], modules?: string): Readonly<Record<string, Buffer>> {
+  const directory = mkdtempSync(join(tmpdir(), "imgtask-rpms-")), repo = join(directory, "repo");
+  try {
+    mkdirSync(join(repo, "Packages"), { recursive: true });
+    for (const [index, text] of packages.entries()) {
+      const [name, full, release] = text.split(" "), [, epoch, version] = /^(?:(\d+):)?(.+)$/.exec(full!)!, spec = join(directory, `${index}.spec`);
+      writeFileSync(spec, `Name: ${name!}\n${epoch === undefined ? "" : `Epoch: ${epoch}\n`}Version: ${version!}\nRelease: ${release!}\nSummary: A package\nLicense: MIT\nBuildArch: noarch\n%description\nText\n%files\n`);
+      execFileSync("rpmbuild", ["-bb", "--quiet", "--define", `_topdir ${join(directory, "top")}`, "--define", `_rpmdir ${join(repo, "Packages")}`, "--define", "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm", spec], { stdio: "ignore" });
+    }
+    execFileSync("createrepo_c", ["--quiet", repo]);
+    if (modules !== undefined) {
+      writeFileSync(join(directory, "modules.yaml"), modules);
+      execFileSync("modifyrepo_c", ["--mdtype=modules", join(directory, "modules.yaml"), join(repo, "repodata")], { stdio: "ignore" });
+    }
+    return Object.fromEntries(["Packages", "repodata"].flatMap((below) => readdirSync(join(repo, below)).map((name) => [`${below}/${name}`, readFileSync(join(repo, below, name))])));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** An ISO image with files of these paths, made at a time: `2026-09-01`. */
+export function imageWith(path: string, files: Readonly<Record<string, string | Buffer>>, day = "2026-09-01"): void {
   const directory = mkdtempSync(join(tmpdir(), "imgtask-image-"));
   try {
     for (const [name, text] of Object.entries(files)) {

@@ -4,11 +4,15 @@
  */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { packageOfFile, packagesOfList } from "../../../plugins/notices/subject.ts";
+import type { NoticePackage } from "../../../lib/mod.ts";
+import { concerning, type Published } from "../../../plugins/notices/choose.ts";
+import { packageOfFile, packagesOfList, type Present } from "../../../plugins/notices/present.ts";
 import { readRedhat } from "../../../plugins/notices/redhat.ts";
+import { readModules } from "../../../plugins/notices/rpm-medium.ts";
 import { readSecurityList } from "../../../plugins/notices/security-lists.ts";
 import { readRepomd, readUpdateinfo } from "../../../plugins/notices/updateinfo.ts";
 import { readUsn } from "../../../plugins/notices/usn.ts";
+import { compareRpmVersions } from "../../../plugins/notices/version.ts";
 import { updateinfo } from "../../rig/notices.ts";
 
 async function* chunks(text: string, size = 7): AsyncIterable<Buffer> {
@@ -48,6 +52,39 @@ test("what is no updateinfo.xml is refused", async () => {
   await assert.rejects(readUpdateinfo((async function* () { yield Buffer.from([0x3c, 0xff, 0xfe]); })(), "x", ""), refused, "no UTF-8");
 });
 
+test("epochs and module streams", async () => {
+  const text = updateinfo([{ id: "RLSA-2026:2", module: "nodejs:18", packages: ["nodejs 1:18.20.2 2.module+el9 x86_64", "nodejs-nodemon 3.0.1 1.module+el9 noarch"] }, { id: "RLSA-2026:3", packages: ["vim 2:9 1 x86_64"] }]);
+  const packages = [{ name: "nodejs", fixed: "1:18.20.2-2.module+el9", stream: "nodejs:18" }, { name: "nodejs-nodemon", fixed: "3.0.1-1.module+el9", stream: "nodejs:18" }];
+  assert.deepEqual((await read(text)).map((one) => one.packages), [packages, [{ name: "vim", fixed: "2:9-1" }]]);
+  const hostile = text.replace('name="nodejs" stream="18"', 'name="nodejs;x" stream="18"').replace('epoch="2"', 'epoch="-2"');
+  assert.deepEqual((await read(hostile)).map((one) => one.packages.map(({ fixed, stream }) => [fixed, stream])), [[["1:18.20.2-2.module+el9", "?"], ["3.0.1-1.module+el9", "?"]], [["9-1", undefined]]]);
+});
+
+test("a medium's modules, by the text of their documents", async () => {
+  const one = (stream: string, rpm: string): string => `---\ndocument: modulemd\nversion: 2\ndata:\n  name: php\n  stream: ${stream}\n  artifacts:\n    rpms:\n    - ${rpm}\n...\n`;
+  const text = `${one("8.10", "php-0:8.10-1.x86_64")}${one('"8.2"', "php-0:8.2-1.x86_64")}---\ndocument: modulemd-defaults\nversion: 1\ndata: { module: php, stream: "8.2" }\n...\n`;
+  assert.deepEqual([...(await readModules(text))], [["php-0:8.10-1.x86_64", "php:8.10"], ["php-0:8.2-1.x86_64", "php:8.2"]], "8.10 is no number");
+  for (const bad of ["", "{", "[1, 2]", one("[1]", "x"), one("../..", "x"), "document: modulemd\ndata: 5\n", "a: &a [x, x]\nb: &b [*a, *a]\n"]) assert.equal((await readModules(bad)).size, 0, bad);
+});
+
+test("which notices concern what is there, by epoch and stream", () => {
+  const published = (id: string, ...packages: readonly NoticePackage[]): Published => ({ id, packages, cves: [], link: "" });
+  const all = [
+    published("A-18", { name: "nodejs", fixed: "1:18.20-1", stream: "nodejs:18" }), published("A-20", { name: "nodejs", fixed: "1:20.1-1", stream: "nodejs:20" }),
+    published("A-none", { name: "nodejs", fixed: "1:99-1" }), published("A-any", { name: "nodejs", fixed: "1:99-1", stream: "?" }),
+    published("B-new", { name: "vim", fixed: "2:9.1-1" }), published("B-old", { name: "vim", fixed: "1:99-1" }),
+  ];
+  const of = (...packages: readonly Present[]): readonly string[] =>
+    concerning(all, { packages }, compareRpmVersions)!.notices.map((one) => `${one.id}${one.packages.map(({ unsure, stream }) => `${unsure === true ? " unsure" : ""}${stream === undefined ? "" : ` ${stream}`}`).join()}`).sort();
+  assert.deepEqual(of({ name: "nodejs", version: "1:18.12-1", stream: "nodejs:18" }), ["A-18 nodejs:18", "A-any unsure"]);
+  assert.deepEqual(of({ name: "nodejs", version: "1:18.12-1", stream: "nodejs:18" }, { name: "nodejs", version: "1:20.0-1", stream: "nodejs:20" }), ["A-18 nodejs:18", "A-20 nodejs:20", "A-any unsure"]);
+  assert.deepEqual(of({ name: "nodejs", version: "1:20.0-1", stream: "?" }), ["A-20 unsure nodejs:20", "A-any unsure"], "18.20 is older than what is there");
+  assert.deepEqual(of({ name: "nodejs", version: "1:16-1" }), ["A-none"]);
+  assert.deepEqual(of({ name: "vim", version: "2:8.2-1" }), ["B-new"], "2:8.2 is newer than 1:99");
+  assert.deepEqual(of({ name: "vim", version: "8.2-1" }), ["B-new", "B-old"], "epoch 0 is the oldest");
+  assert.deepEqual(of({ name: "vim", version: "9.1-1", anyEpoch: true }), ["B-old"], "an epoch that is not known is taken for the notice's");
+});
+
 test("hostile words do not get through", async () => {
   const text = good.replace("ä — &lt;b>", `\u202eevil &#10; two`).replace('name="a"', 'name="a;rm -rf /"').replace("CVE-2026-1234\" type=\"cve\" title=\"CVE-2026-1234\"", "CVE-&lt;x>\" type=\"cve\" title=\"\"");
   const [notice] = await read(text);
@@ -83,14 +120,15 @@ test("Red Hat's advisories: packages of the release", () => {
   const one = { RHSA: "RHSA-2026:1473", severity: "important", released_on: "2026-01-28T10:08:56Z", CVEs: ["CVE-2025-66199"], bugzillas: ["1"], released_packages: ["openssl-1:3.5.1-7.el9_7.x86_64", "openssl-libs-1:3.5.1-7.el9_7", "openssl-1:3.5.1-7.el9_7.src", "perl-IO-Compress-0:2.081-2.el8_10", "openssl-main@x86_64"], resource_url: "https://example.org" };
   assert.deepEqual(readRedhat(JSON.stringify([one, { ...one, RHSA: "RHSA-2026:2", released_packages: ["x-0:1-1.el10"] }]), "index", "el9", "https://access.redhat.com/errata/{id}"), {
     listed: 2,
-    notices: [{ id: "RHSA-2026:1473", severity: "important", date: "2026-01-28", cves: ["CVE-2025-66199"], packages: [{ name: "openssl", fixed: "3.5.1-7.el9_7" }, { name: "openssl-libs", fixed: "3.5.1-7.el9_7" }], link: "https://access.redhat.com/errata/RHSA-2026:1473" }],
+    notices: [{ id: "RHSA-2026:1473", severity: "important", date: "2026-01-28", cves: ["CVE-2025-66199"], packages: [{ name: "openssl", fixed: "1:3.5.1-7.el9_7" }, { name: "openssl-libs", fixed: "1:3.5.1-7.el9_7" }], link: "https://access.redhat.com/errata/RHSA-2026:1473" }],
   });
   assert.equal(readRedhat(JSON.stringify([one]), "index", "el1", "{id}").notices.length, 0, "el1 is not el10");
   for (const bad of ["{}", "null", "[1]"]) assert.throws(() => readRedhat(bad, "index", "el9", "{id}"), refused, bad);
 });
 
 test("packages by names of files, and by lists", () => {
-  assert.deepEqual(packageOfFile("/BaseOS/Packages/o/openssl-libs-3.0.7-24.el9.x86_64.rpm"), { name: "openssl-libs", version: "3.0.7-24.el9" });
+  assert.deepEqual(packageOfFile("/BaseOS/Packages/o/openssl-libs-3.0.7-24.el9.x86_64.rpm"), { name: "openssl-libs", version: "3.0.7-24.el9", anyEpoch: true });
+  assert.deepEqual(packageOfFile("/AppStream/Packages/nodejs-18.12.1-1.module+el9.1.0+17326+318294bb.x86_64.rpm")?.stream, "?");
   assert.equal(packageOfFile("/x/openssl-3.0.7-24.el9.src.rpm"), undefined);
   assert.deepEqual(packageOfFile("/pool/main/libs/libssh/libssh-4_0.10.6-0+deb12u1_amd64.deb"), { name: "libssh-4", version: "0.10.6-0+deb12u1", source: "libssh" });
   assert.deepEqual(packageOfFile("/pool/main/d/dpkg/dpkg_1%3a1.21_amd64.udeb"), { name: "dpkg", version: "1:1.21", source: "dpkg" });

@@ -3,7 +3,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { compareDebVersions, compareRpmVersions } from "../../../plugins/notices/version.ts";
 import { randomFrom } from "../../rig/random.ts";
@@ -33,5 +33,16 @@ test("rpm's versions, as its own tests have them", () => {
     assert.equal(Math.sign(compareRpmVersions(b, a)), expected === 0 ? 0 : -expected, `${b} and ${a}`);
   }
   assert.ok(compareRpmVersions("3.0.7-24.el9", "3.0.9-1.el9_6") < 0);
-  assert.ok(compareRpmVersions("1:3.0.7-28.el9_4", "3.0.7-28.el9_4") === 0, "epochs are left out");
+});
+
+test("RPM's versions with epochs, as rpm compares them", { skip: spawnSync("rpm", ["--version"]).status === 0 ? false : "no rpm (package rpm)" }, (t) => {
+  const rng = randomFrom(20261122), pieces = ["1", "2", "10", "010", "~", "^", "+", ".", "a", "rc", ".el9", ".el9_4", "_", ".module+el9"];
+  const part = (): string => `1${Array.from({ length: Math.floor(rng() * 5) }, () => pieces[Math.floor(rng() * pieces.length)]!).join("")}`;
+  const version = (): string => `${["", "", "0:", "1:", "2:", "10:"][Math.floor(rng() * 6)]!}${part()}-${part()}`;
+  const pairs = Array.from({ length: 400 }, (): readonly [string, string] => [version(), version()]);
+  pairs.push(["1:3.0.7-28.el9_4", "3.0.7-28.el9_4"], ["0:3.0.7-1", "3.0.7-1"], ["1:1-1", "2-1"], ["1:1-1", "2:0-1"], ["3.0.7-24.el9", "3.0.9-1.el9_6"]);
+  // rpm's own comparison of epoch, version and release, as its macros have it.
+  const printed = execFileSync("rpm", ["--eval", `%{lua: ${pairs.map(([a, b]) => `print(rpm.vercmp("${a}", "${b}") .. " ")`).join(" ")}}`]).toString().trim().split(/\s+/).map(Number);
+  for (const [index, [a, b]] of pairs.entries()) assert.equal(Math.sign(compareRpmVersions(a, b)), printed[index], `${a} and ${b}`);
+  t.diagnostic(`${pairs.length} pairs, ${pairs.filter(([a, b]) => a.includes(":") || b.includes(":")).length} with epochs`);
 });
