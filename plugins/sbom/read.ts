@@ -3,7 +3,7 @@
  * elsewhere. One function a form: a tar of a root file system, a disk with ext4.
  * @module
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, lstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, realpathSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ImgtaskError, type RunContext } from "../../lib/mod.ts";
 import type { ImageFiles } from "./inventory.ts";
@@ -83,7 +83,26 @@ export async function readRootfs(tar: string, target: string, { exec, tmp }: Con
   return (databases === "rpm" ? rpmBelow : filesBelow)(root, names.map((name) => /^(?:\.\/)?boot\/([^/]+)$/.exec(name)?.[1] ?? ""), target);
 }
 
-/** Of a disk as `disk()` makes it: its largest ext4 partition. */
+/** Names of file systems by their magic numbers. Source: libmagic's and libblkid's tables. */
+const fileSystems: readonly (readonly [name: string, offset: number, magic: Buffer])[] = [
+  ["ext4", 0x438, Buffer.from([0x53, 0xef])], ["XFS", 0, Buffer.from("XFSB")], ["Btrfs", 0x10040, Buffer.from("_BHRfS_M")], ["LUKS", 0, Buffer.from("LUKS")],
+  ["LVM", 0x218, Buffer.from("LVM2 001")], ["F2FS", 0x400, Buffer.from([0x10, 0x20, 0xf5, 0xf2])], ["squashfs", 0, Buffer.from("hsqs")], ["NTFS", 3, Buffer.from("NTFS    ")],
+  ["swap", 0xff6, Buffer.from("SWAPSPACE2")], ["FAT", 0x52, Buffer.from("FAT32")], ["FAT", 0x36, Buffer.from("FAT1")],
+];
+
+/** What stands at a place of a disk: ext4's name is that of its predecessors, too. */
+function fileSystemAt(disk: string, offset: number): string | undefined {
+  const fd = openSync(disk, "r");
+  try {
+    const head = Buffer.alloc(0x10048);
+    readSync(fd, head, 0, head.length, offset);
+    return fileSystems.find(([, at, magic]) => head.subarray(at, at + magic.length).equals(magic))?.[0];
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Of a disk as `disk()` makes it: its largest partition, which must be ext4. */
 export async function readDisk(disk: string, format: string, target: string, { exec, tmp }: Context): Promise<ImageFiles>;
 export async function readDisk(disk: string, format: string, target: string, context: Context, databases: "rpm"): Promise<RpmFiles>;
 export async function readDisk(disk: string, format: string, target: string, { exec, tmp }: Context, databases: Databases = "dpkg"): Promise<ImageFiles | RpmFiles> {
@@ -93,7 +112,15 @@ export async function readDisk(disk: string, format: string, target: string, { e
   const { partitiontable: table } = JSON.parse(stdout) as { partitiontable: { sectorsize?: number; partitions?: readonly { start: number; size: number }[] } };
   const largest = [...(table.partitions ?? [])].sort((a, b) => b.size - a.size)[0];
   if (largest === undefined) throw new ImgtaskError("IMG3582", `No partition in "${target}"`, { expected: "a partition table, as disk() makes it", found: "none" });
-  const device = `${raw}?offset=${largest.start * (table.sectorsize ?? 512)}`;
+  const offset = largest.start * (table.sectorsize ?? 512), fileSystem = fileSystemAt(raw, offset);
+  if (fileSystem !== "ext4") {
+    throw new ImgtaskError("IMG3582", `The file system in "${target}" cannot be read: ${fileSystem ?? "unknown"}`, {
+      expected: "ext4 on the largest partition",
+      found: fileSystem === undefined ? "nothing that is known there" : `${fileSystem}, ${largest.size * (table.sectorsize ?? 512)} bytes from byte ${offset} on`,
+      hint: "Describe the root file system that the disk was made of; or publish the disk without sbom()",
+    });
+  }
+  const device = `${raw}?offset=${offset}`;
   const root = join(tmp, "image"), boot = join(root, "boot");
   for (const directory of ["etc", "usr/lib", "usr/share", "var/lib/dpkg", "boot", "var/lib/rpm", "usr/lib/sysimage/rpm"]) mkdirSync(join(root, directory), { recursive: true });
   // Paths of imgtask's own, without blanks: debugfs has a command line, and this is a script for it.

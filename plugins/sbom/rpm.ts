@@ -4,7 +4,7 @@
  * Source: rpm-queryformat(7), tag names of RPM 4.
  * @module
  */
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { ImgtaskError, type RunContext } from "../../lib/mod.ts";
 import type { Component } from "./inventory.ts";
 import type { Licensing } from "./licences.ts";
@@ -80,6 +80,9 @@ export function componentsOf(all: readonly RpmPackage[], isLicence: IsLicence, v
   }).sort(byId);
 }
 
+/** Formats of databases by the names of their files. */
+const formats: Readonly<Record<string, string>> = { "rpmdb.sqlite": "sqlite", "Packages.db": "ndb", "Packages": "Berkeley DB" };
+
 const tags = ["NAME", "EPOCH", "VERSION", "RELEASE", "ARCH", "SOURCERPM", "LICENSE", "PACKAGER", "URL", "SUMMARY"] as const;
 
 /** As XML, which escapes whatever a header holds; a line with a word around each package and list. */
@@ -120,11 +123,12 @@ export function parseQuery(text: string): readonly RpmPackage[] {
  */
 export async function queryDatabase(file: string, target: string, { exec }: Pick<RunContext, "exec">): Promise<readonly RpmPackage[]> {
   const { code, stdout } = await exec(["rpm", "--dbpath", dirname(file), "--query", "--all", "--queryformat", format], { stdout: "capture", ok: Array.from({ length: 256 }, (_, index) => index) });
-  const packages = code === 0 ? parseQuery(stdout) : [];
+  // A format that it was not built for, rpm passes over without an error, and makes an empty database of its own.
+  const packages = code === 0 ? parseQuery(stdout) : [], kind = formats[basename(file)] ?? "rpm's";
   if (packages.length > 0) return packages;
   throw new ImgtaskError("IMG3582", `No database of packages that can be read in "${target}"`, {
-    expected: "rpm's, with packages in it",
-    found: code === 0 ? "no package in it" : `rpm ended with ${code}`,
-    hint: "The log has what rpm said. rpm of Debian reads sqlite and ndb; a Berkeley database only where it was built for that",
+    expected: "rpm's, with packages in it, in a format that rpm on this host reads",
+    found: code === 0 ? `a database of ${kind} in which it sees no package` : `a database of ${kind}; rpm ended with ${code}`,
+    hint: "The log has what rpm said. rpm of Debian reads sqlite alone; ndb and Berkeley databases are read where rpm was built for them",
   });
 }

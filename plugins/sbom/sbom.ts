@@ -22,7 +22,7 @@ export interface SbomOptions<Type extends Described> {
    */
   readonly from: Artifact<Type> | Producer<Type>;
   /**
-   * Whose database a root file system or disk has: dpkg's, or rpm's (sqlite or ndb; of disks, on ext4), for which rpm is needed on
+   * Whose database a root file system or disk has: dpkg's, or rpm's (in a format that rpm on this host reads, Debian's sqlite alone; of disks, on ext4), for which rpm is needed on
    * this host. Media need no word for it.
    * @default "dpkg"
    */
@@ -56,7 +56,8 @@ export type Sbom<Name extends string = string> = Target<`sbom:${Name}`, SbomOutp
  *
  * Of RPMs, licences are those whose tag is an SPDX expression.
  *
- * @throws {ImgtaskError} when run: IMG3582 for an image without a database of packages, or a medium without lists.
+ * @throws {ImgtaskError} when run: IMG3582 for an image without a database of packages or with a file system that is not read, or a
+ * medium without lists. Never a list without packages.
  *
  * @example
  * ```ts
