@@ -3,6 +3,7 @@
  * chance; one that failed is not followed by others of its commands. Knows neither outputs nor processes.
  * @module
  */
+import { setMaxListeners } from "node:events";
 import { ImgtaskError } from "./error.ts";
 
 /** Commands that a recipe has started. */
@@ -16,6 +17,8 @@ export class Commands {
   /** @param signal aborts when the run is to end. */
   constructor(signal: AbortSignal) {
     this.#signal = signal;
+    // One a command, and any number of these at once.
+    setMaxListeners(0, this.#end.signal);
   }
 
   /** Starts one, with the signal that ends it. */
