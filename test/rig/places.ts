@@ -2,11 +2,14 @@
  * Places to publish to, with their real servers: what each one's publisher is given, and what everybody sees there.
  * @module
  */
+import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lfsMissing, startLfs } from "./lfs-server.ts";
+import { proxmoxMissing, startProxmox } from "./proxmox-server.ts";
 import type { Order } from "./publish-child.ts";
 import { sshdMissing, startSshd } from "./sshd.ts";
 import { startGithub } from "./github-server.ts";
@@ -238,5 +241,40 @@ export const vspherePlace: PlaceKind = {
   },
 };
 
+export const proxmoxPlace: PlaceKind = {
+  name: "proxmox",
+  missing: proxmoxMissing,
+  async start() {
+    const scratch = scratchFor("proxmox");
+    const server = await startProxmox(scratch);
+    const { writer, reader } = server.tokens;
+    const options = { url: server.url, ca: server.ca, node: server.node, storage: server.storage, tokenId: writer[0], token: handle("TOKEN"), replace: true };
+    return {
+      order: { module: moduleOf("proxmox"), factory: "proxmox", options, secrets: { proxmoxToken: writer[1] }, env: {} },
+      environment: { TOKEN: writer[1] },
+      flat: true, images: true, canaries: [writer[1]], chatter: 0,
+      async read() {
+        const there: Record<string, Buffer> = {};
+        // The newest of a name, by what each says it is; the one before it goes when the new one is there.
+        for (const { volid } of (JSON.parse(await server.client("list", "iso")) as { volid: string; ctime: number }[]).sort((one, other) => one.ctime - other.ctime)) {
+          const [, name, digits] = /:iso\/(.*)-([0-9a-f]{16})\.iso$/.exec(volid)!, bytes = (await server.files())[volid.split(":")[1]!];
+          if (bytes === undefined) continue;
+          assert.equal(createHash("sha256").update(bytes).digest("hex").slice(0, 16), digits, "a volume that is not what its name says");
+          there[`${name}.iso`] = bytes;
+        }
+        return there;
+      },
+      received: () => server.received(),
+      empty: async () => server.empty(),
+      wrong: { order: { secrets: { proxmoxToken: "another-secret" } }, code: "IMG3521" },
+      denied: { order: { options: { ...options, tokenId: reader[0] }, secrets: { proxmoxToken: reader[1] } }, code: "IMG3523" },
+      async stop() {
+        await server.stop();
+        removing(scratch);
+      },
+    };
+  },
+};
+
 /** All of them. */
-export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, sshPlace, s3Place, vspherePlace];
+export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, sshPlace, s3Place, vspherePlace, proxmoxPlace];
