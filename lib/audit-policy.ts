@@ -182,7 +182,7 @@ function permitsReading(access: Access, path: string, places: readonly InputPlac
   if (path === "/" || programs.test(path) || etc.test(path) || devices.test(path) || kernel.test(path) || code.has(path)) return true;
   const declared = untrackedOf(allowed);
   for (const requirement of declaration.tools) if (requirement.type === "host file") declared.push(...requirement.anyOf);
-  if (declared.some((one) => below(path, one)) || below(path, join(state, "logs")) || isTool(path, declaration)) return true;
+  if (declared.some((one) => below(path, one)) || below(path, join(state, "logs")) || below(path, join(state, "modules")) || isTool(path, declaration)) return true;
   const node = isNode(access);
   if (node && (/\/node_modules(?:\/|$)/.test(path) || path.startsWith(compiled))) return true;
   if (["dist", "vendor", "package.json", ...(import.meta.url.endsWith(".ts") ? ["lib", "plugins", "distros"] : [])].some((name) => below(path, join(packageRoot(), name)))) return true;
@@ -194,7 +194,8 @@ function permitsReading(access: Access, path: string, places: readonly InputPlac
   }
   // Directories on the way to what may be read.
   if (access.type !== "look" || !isDirectory(path)) return path === process.execPath;
-  return [directory, project, state, ...declared, ...code, packageRoot(), ...searchPath()].some((one) => below(one, path)) || [...allowed.inputs.values()].flat().some((one) => below(one, path));
+  // Node looks at each of them where a module's name is a link, as node_modules may be.
+  return [directory, project, state, ...declared, ...code, packageRoot(), real(join(packageRoot(), "node_modules")), ...searchPath()].some((one) => below(one, path)) || [...allowed.inputs.values()].flat().some((one) => below(one, path));
 }
 
 /** Whether a name is that of a symbolic link, and not merely a path through linked directories. */

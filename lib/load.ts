@@ -1,23 +1,24 @@
 /**
- * From an imagefile to declared targets: evaluates it, or takes its snapshot when that still holds.
- * The only place that imports the user's code.
+ * From an imagefile to declared targets: has it evaluated, or takes its snapshot when that still holds.
  * @module
  */
 import { randomUUID } from "node:crypto";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
+import type { Apart } from "./code/apart.ts";
 import { placeOf } from "./code/place.ts";
+import { findCompiled, type Kept, modulesDirectory } from "./compiled.ts";
 import { canonicalJson, type Digest, digestOf } from "./digest.ts";
-import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
+import { ExitCode, ImgtaskError } from "./error.ts";
+import { evaluate, mayCompile } from "./evaluate.ts";
 import { buildGraph, type Graph } from "./graph.ts";
 import type { Project } from "./project.ts";
 import { closureOf, digestClosure, identifyPackage } from "./recipe.ts";
 import { type RecipeSheet, writeSheet } from "./recipe-sheet.ts";
 import { cachedDigest, type Evaluation, readSnapshot, type Snapshot, writeSnapshot } from "./snapshot.ts";
 import type { StatCache } from "./stat-cache.ts";
-import { type Declaration, type Registered, registry } from "./target.ts";
-import { watch, type Watched } from "./watch.ts";
+import type { Declaration, Registered } from "./target.ts";
 
 /** A loaded imagefile. */
 export interface Loaded {
@@ -59,7 +60,7 @@ export async function load(project: Project, cache: StatCache, options: { readon
     let only: ReadonlySet<string> | undefined;
     const registered = async (name: string): Promise<Registered> => {
       if (only?.has(name) === false) throw new Error(`The recipe of "${name}" was not to be asked for`);
-      targets ??= evaluate(project, only).then(({ registered }) => {
+      targets ??= evaluateKept(project, cache, options.write !== false, only).then((registered) => {
         // The recipes that were just read must be those whose digests the snapshot has.
         if (editedSince(kept.files.keys(), began)) {
           throw new ImgtaskError("IMG2026", "The imagefile, or what it reads, was edited while it was being read", { hint: "Run again", exitCode: ExitCode.temporary });
@@ -83,7 +84,11 @@ export async function load(project: Project, cache: StatCache, options: { readon
     };
     return { ...loaded(kept.evaluation, kept, graph, registered), narrow };
   }
-  const { registered, default: named, watched } = await evaluate(project);
+  const { apart, compiled } = await modulesOf(project, cache, options.write !== false);
+  const { registered, default: named, watched } = await evaluate(project, { compiled: compiled?.entry }).catch((error: unknown) => {
+    apart?.close();
+    throw error;
+  });
   const environment = watched.environment();
   const declarations = registered.map((one) => one.declaration);
   const graph = buildGraph(declarations);
@@ -103,21 +108,21 @@ export async function load(project: Project, cache: StatCache, options: { readon
   const { files: whole, unresolved } = closureOf(project.imagefile);
   for (const path of whole) files.add(path);
   const own = registered.filter(({ declaration, recipe }) => recipe !== undefined && declaration.module === undefined);
-  // The compiler takes its time to load; without recipes of the imagefile's own there is nothing for it to read.
-  const code = own.length === 0 && !unresolved ? undefined : await import("./code/apart.ts").then(({ readRecipesApart }) =>
-    readRecipesApart(own.map(placeOf), { imagefile: project.imagefile, directory: project.directory, identify: (directory) => identifyPackage(directory, digest), digest }));
+  // Without recipes of the imagefile's own there is nothing for the compiler to read.
+  const code = own.length === 0 && !unresolved ? undefined : await (apart ?? (await startApart(project, false))).recipes(own.map(placeOf), { identify: (directory) => identifyPackage(directory, digest), digest });
+  apart?.close();
   for (const path of code?.files ?? []) files.add(path);
   for (const path of code?.packages ?? []) files.add(path);
   const read = watched.files().filter((path) => !files.has(path)).map((path) => [path, cachedDigest(path, cache)] as const);
   for (const [path, content] of read) if (content !== undefined) files.add(path);
   const listed = watched.directories().map((path) => [nameIn(project, path), namesIn(path)] as const);
-  let edited = false;
+  // Edited since it was evaluated: what ran may not be what was read.
+  const edited = editedSince([...(compiled?.sources ?? []), ...(code?.files ?? [])], began);
   if (code !== undefined) {
     // For recipes whose code cannot be followed exactly: all modules, and all that was read during evaluation.
     const seen = canonicalJson({ environment, read: read.map(([path, content]) => [nameIn(project, path), content ?? null]), listed });
     const all = digestOf(`${digestClosure(project.imagefile, { files: [...new Set([...whole, ...code.files, ...code.packages])] }, digest)}\n${seen}`);
-    // Edited since it was evaluated: what ran may not be what was read. Such a digest never comes again.
-    edited = editedSince(code.files, began);
+    // A digest of what was edited never comes again.
     Object.assign(recipes, keyed(new Map([...code.recipes].map(([name, one]) => [name, edited ? digestOf(randomUUID()) : (one.digest ?? all)]))));
     if (options.write !== false) {
       for (const one of code.recipes.values()) writeSheet(project.state, one.digest ?? all, one.digest === undefined ? code.whole : one.sheet);
@@ -135,6 +140,34 @@ export async function load(project: Project, cache: StatCache, options: { readon
     return one?.digest === undefined ? one && code!.whole : one.sheet;
   };
   return { ...loaded(evaluation, basis, graph, (name) => Promise.resolve(byName.get(name)!)), recipeSheet: (declaration) => Promise.resolve(sheetOf(declaration)) };
+}
+
+/** Starts the process that compiles, and reads the code of recipes. */
+async function startApart(project: Project, compiles: boolean): Promise<Apart> {
+  const { Apart } = await import("./code/apart.ts");
+  return new Apart({ imagefile: project.imagefile, directory: project.directory }, compiles ? relative(project.directory, modulesDirectory(project)) : null);
+}
+
+/**
+ * The compiled modules of a project; where there are none yet, has them compiled. None at all when they are left to tsx.
+ *
+ * @param write whether they may be kept
+ * @returns with them the process that compiled them, which can be asked more and is to be closed
+ */
+async function modulesOf(project: Project, cache: StatCache, write: boolean): Promise<{ readonly apart?: Apart; readonly compiled?: Kept | undefined }> {
+  if (!mayCompile(project)) return {};
+  const compiled = findCompiled(project, process.cwd(), cache);
+  if (compiled !== undefined || !write) return { compiled };
+  const apart = await startApart(project, true);
+  await apart.compiled();
+  return { apart, compiled: findCompiled(project, process.cwd(), cache) };
+}
+
+/** Evaluates the imagefile of a graph that is kept, for the recipes of some targets or all. */
+async function evaluateKept(project: Project, cache: StatCache, write: boolean, only: ReadonlySet<string> | undefined): Promise<readonly Registered[]> {
+  const { apart, compiled } = await modulesOf(project, cache, write);
+  apart?.close();
+  return (await evaluate(project, { compiled: compiled?.entry, only })).registered;
 }
 
 /** Digests by name as they are kept: one entry for what differs from the most frequent one, which stands under `""`. */
@@ -177,84 +210,4 @@ function loaded(evaluation: Evaluation, basis: Loaded["basis"], graph: Graph, re
 /** A declaration without what does not matter for its result. */
 function meaning({ location: _location, description: _description, ...rest }: Declaration): string {
   return canonicalJson(rest);
-}
-
-interface Evaluated {
-  readonly registered: readonly Registered[];
-  readonly default: string | undefined;
-  /** What was read meanwhile. */
-  readonly watched: Watched;
-}
-
-/** Imports the imagefile and collects what it declares: everything, or the targets among some names. */
-async function evaluate(project: Project, only?: ReadonlySet<string>): Promise<Evaluated> {
-  const declared = registry();
-  const { targets } = declared;
-  targets.length = 0;
-  declared.only = only;
-  await useTypeScript();
-  const watched = watch();
-  try {
-    const module = (await import(pathToFileURL(project.imagefile).href)) as { default?: { name?: unknown } };
-    const named = module.default?.name;
-    return { registered: [...targets], default: typeof named === "string" ? named : undefined, watched };
-  } catch (error) {
-    throw evaluationError(error, project);
-  } finally {
-    declared.only = undefined;
-    watched.restore();
-  }
-}
-
-/** Lets Node import TypeScript. Deno, and Node with type stripping of its own, need no help but tsx does no harm. */
-async function useTypeScript(): Promise<void> {
-  if ("Deno" in globalThis || tsxInUse) return;
-  const { register } = await import("tsx/esm/api");
-  register();
-  process.setSourceMapsEnabled(true);
-  tsxInUse = true;
-}
-
-let tsxInUse = process.execArgv.some((argument) => argument === "tsx" || argument.endsWith("tsx/dist/loader.mjs"));
-
-/** What a failed evaluation says to the person who wrote the imagefile. */
-function evaluationError(error: unknown, project: Project): ImgtaskError {
-  if (isImgtaskError(error)) return error.location === undefined ? error.at(locationIn(error, project)) : error;
-  const { message = String(error), name = "Error" } = (error ?? {}) as Error;
-  const syntax = /([^\s()]+\.(?:m?[jt]s)):(\d+):(\d+): ERROR: (.*)/.exec(message);
-  if (syntax !== null) {
-    return new ImgtaskError("IMG2009", `The imagefile is not valid TypeScript: ${syntax[4]!}`, {
-      exitCode: ExitCode.usage,
-      cause: error,
-      location: { file: syntax[1]!, line: Number(syntax[2]), column: Number(syntax[3]) + 1 },
-    });
-  }
-  const first = message.split("\n")[0]!.replaceAll(/file:\/\/|\?tsx-namespace=\d+/g, "");
-  const location = locationIn(error, project);
-  const missing = (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND" || /not prefixed|Cannot find (?:module|package)/.test(message);
-  return new ImgtaskError("IMG2009", `The imagefile cannot be evaluated: ${name === "Error" ? "" : `${name}: `}${first}`, {
-    exitCode: ExitCode.usage,
-    cause: error,
-    ...(missing ? { hint: `Is the package installed? Run \`npm install\` in ${project.directory}` } : { hint: "Run `imgtask check` for what the type checker says" }),
-    ...(location === undefined ? {} : { location }),
-  });
-}
-
-/** The first frame of an error's stack that is in the project's own code. */
-function locationIn(error: unknown, project: Project): Location | undefined {
-  for (const line of ((error as Error).stack ?? "").split("\n")) {
-    const match = /((?:file:\/\/)?\/[^()\s]+?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
-    if (match === null) continue;
-    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
-    if (file.startsWith(`${project.directory}/`) && !file.includes("/node_modules/") && !file.includes("/dist/") && existsSync(file) && !isOwn(file)) {
-      return { file, line: Number(match[2]), column: Number(match[3]) };
-    }
-  }
-  return undefined;
-}
-
-const ownDirectory = fileURLToPath(new URL(".", import.meta.url)).replace(/(?:dist\/)?lib\/$/, "");
-
-function isOwn(file: string): boolean {
-  return /^(?:lib|plugins|distros)\//.test(file.startsWith(ownDirectory) ? file.slice(ownDirectory.length) : "");
 }

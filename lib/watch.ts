@@ -31,6 +31,19 @@ function isForeign(path: string): boolean {
   return path.includes(`${sep}node_modules${sep}`) || /^\/(?:proc|sys|dev)\//.test(path) || path.startsWith(`/tmp/tsx-`);
 }
 
+/** Whether the reader is Node's loader of modules, which does so in this thread where tsx is not in use. */
+function byLoader(): boolean {
+  const { stackTraceLimit, prepareStackTrace } = Error;
+  Error.stackTraceLimit = 3;
+  Error.prepareStackTrace = (_error, sites) => sites.some((site) => site.getFileName()?.startsWith("node:internal/modules/esm/") === true);
+  try {
+    return (new Error().stack as unknown) === true;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+    Error.prepareStackTrace = prepareStackTrace;
+  }
+}
+
 type Patchable = Record<string, (...args: unknown[]) => unknown>;
 
 /** Begins to watch. What is read by `import`, by other processes, or through file descriptors opened before is not seen. */
@@ -55,7 +68,7 @@ export function watch(): Watched {
       if (before === undefined) continue;
       module[key] = function (this: unknown, ...args: unknown[]): unknown {
         const path = pathOf(args[0]);
-        if (path !== undefined && !isForeign(path)) seen.add(path);
+        if (path !== undefined && !isForeign(path) && !byLoader()) seen.add(path);
         return before.apply(this, args);
       };
       undo.push(() => {

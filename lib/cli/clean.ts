@@ -17,7 +17,7 @@ import type { CommandContext } from "./context.ts";
 /** What is in the state directory, by the wish that removes it. */
 const temporary = ["tmp", "partial"] as const;
 const stored = ["store", "store-size", "records", "records.new", "evidence", "evidence.new"] as const;
-const rest = ["stat-cache", "stat-cache.new", "snapshot", "snapshot.new", "tools", "tools.new", "recipes", "logs", "history"] as const;
+const rest = ["stat-cache", "stat-cache.new", "snapshot", "snapshot.new", "tools", "tools.new", "recipes", "modules", "logs", "history"] as const;
 
 function lookAt(path: string): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });

@@ -1,9 +1,10 @@
 /**
- * Reads the code of recipes in a process of its own: the TypeScript compiler takes a hundred megabytes, and every command
- * that a process starts costs it the more the more memory it has. Knows no syntax.
+ * Compiles the imagefile and reads the code of recipes in a process of its own: the TypeScript compiler takes a hundred
+ * megabytes, and every command that a process starts costs it the more the more memory it has. Knows no syntax.
  * @module
  */
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import type { Digest } from "../digest.ts";
 import { type ExitCode, ImgtaskError, type Location } from "../error.ts";
@@ -11,8 +12,16 @@ import type { RecipeSheet } from "../recipe-sheet.ts";
 import type { RecipePlace } from "./place.ts";
 import type { Code, Outside, RecipeCode } from "./recipes.ts";
 
-/** What the other process is asked. */
-export interface Question extends Pick<Outside, "imagefile" | "directory"> {
+/** What the other process is asked first: to compile the imagefile, and where to. */
+export interface Order extends Pick<Outside, "imagefile" | "directory"> {
+  /** Working directory of the command line. */
+  readonly cwd: string;
+  /** Directory for compiled modules, relative to the project's; `null`: they are not wanted. */
+  readonly modules: string | null;
+}
+
+/** What it is asked then, if at all. */
+export interface Question {
   readonly targets: readonly RecipePlace[];
 }
 
@@ -38,35 +47,88 @@ export interface Refusal {
   readonly exitCode: ExitCode;
 }
 
-/** As `readRecipes`. Where no other process can be had, this one does the work. */
-export async function readRecipesApart(targets: readonly RecipePlace[], outside: Outside): Promise<Code> {
-  const answer = "Deno" in globalThis ? undefined : await ask({ imagefile: outside.imagefile, directory: outside.directory, targets });
-  if (answer === undefined) return (await import("./recipes.ts")).readRecipes(targets, outside);
-  if ("error" in answer) {
-    const { code, message, ...details } = answer.error;
-    throw new ImgtaskError(code, message, details);
-  }
-  const codes = answer.codes.map((one): RecipeCode => ({ ...one, digest: one.digest }));
-  return { files: answer.files, packages: new Set(answer.packages), recipes: new Map(answer.recipes.map(([name, code]) => [name, codes[code]!])), whole: answer.whole };
-}
+/** The other process. It ends when it has answered, or is closed. */
+export class Apart {
+  readonly #outside: Pick<Outside, "imagefile" | "directory">;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
+  readonly #lines: ((line: string | undefined) => void)[] = [];
+  readonly #come: string[] = [];
+  #ended = false;
+  #asked = false;
 
-/** Asks the other process; `undefined` when there is no answer. */
-function ask(question: Question): Promise<Answer | undefined> {
-  return new Promise((resolve) => {
+  /**
+   * Starts it, unless there can be none.
+   *
+   * @param modules as in {@linkcode Order}; they are written before anything else
+   */
+  constructor(outside: Pick<Outside, "imagefile" | "directory">, modules: string | null) {
+    this.#outside = outside;
+    if ("Deno" in globalThis) {
+      this.#ended = true;
+      return;
+    }
     const script = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./reader.ts" : "./reader.js", import.meta.url));
     // Of this process's own options only those that let it load the script: a profile or a debugger is for this one alone.
     const options = process.execArgv.flatMap((word, at, all) => (word === "--import" ? [word, all[at + 1]!] : word.startsWith("--import=") ? [word] : []));
-    const child = spawn(process.execPath, [...options, script], { stdio: ["pipe", "pipe", "ignore"], env: {} });
-    const chunks: Buffer[] = [];
-    child.once("error", () => resolve(undefined));
-    child.stdin.on("error", () => {}).end(JSON.stringify(question));
-    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.once("close", (code) => {
-      try {
-        resolve(code === 0 ? (JSON.parse(Buffer.concat(chunks).toString("utf8")) as Answer) : undefined);
-      } catch {
-        resolve(undefined);
+    this.#child = spawn(process.execPath, [...options, script], { stdio: ["pipe", "pipe", "ignore"], env: {} });
+    this.#child.once("error", () => this.#end());
+    this.#child.once("close", () => this.#end());
+    this.#child.stdin.on("error", () => {});
+    let chunks: Buffer[] = [];
+    this.#child.stdout.on("data", (chunk: Buffer) => {
+      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10)) {
+        this.#line(Buffer.concat([...chunks, chunk.subarray(0, at)]).toString("utf8"));
+        chunks = [];
+        chunk = chunk.subarray(at + 1);
       }
+      if (chunk.length > 0) chunks.push(chunk);
     });
-  });
+    this.#tell({ ...outside, cwd: process.cwd(), modules } satisfies Order);
+  }
+
+  /** Waits until compiled modules are there, or it is known that there will be none. */
+  async compiled(): Promise<void> {
+    if (!this.#asked) await this.#next();
+    this.#asked = true;
+  }
+
+  /** As `readRecipes`. Where no other process can be had, this one does the work. */
+  async recipes(targets: readonly RecipePlace[], outside: Pick<Outside, "identify" | "digest">): Promise<Code> {
+    await this.compiled();
+    this.#tell({ targets } satisfies Question);
+    const answer = JSON.parse((await this.#next()) ?? "null") as Answer | null;
+    if (answer === null) return (await import("./recipes.ts")).readRecipes(targets, { ...this.#outside, ...outside });
+    if ("error" in answer) {
+      const { code, message, ...details } = answer.error;
+      throw new ImgtaskError(code, message, details);
+    }
+    const codes = answer.codes.map((one): RecipeCode => ({ ...one, digest: one.digest }));
+    return { files: answer.files, packages: new Set(answer.packages), recipes: new Map(answer.recipes.map(([name, code]) => [name, codes[code]!])), whole: answer.whole };
+  }
+
+  /** Lets it go, when nothing more is asked. */
+  close(): void {
+    this.#child?.stdin.end();
+  }
+
+  #tell(what: unknown): void {
+    this.#child?.stdin.write(`${JSON.stringify(what)}\n`);
+  }
+
+  #line(line: string | undefined): void {
+    const waiting = this.#lines.shift();
+    if (waiting !== undefined) waiting(line);
+    else if (line !== undefined) this.#come.push(line);
+  }
+
+  #end(): void {
+    this.#ended = true;
+    while (this.#lines.length > 0) this.#line(undefined);
+  }
+
+  /** The next line that comes; `undefined` when none will. */
+  #next(): Promise<string | undefined> {
+    const line = this.#come.shift();
+    return line !== undefined || this.#ended ? Promise.resolve(line) : new Promise((resolve) => this.#lines.push(resolve));
+  }
 }

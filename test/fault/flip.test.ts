@@ -158,7 +158,7 @@ async function damage(t: TestContext, what: string, count: number, change: (file
   );
   const kinds = [...hits].sort().map(([kind, hit]) => `${kind} ${hit}`).join(", ");
   t.diagnostic(`${what}: ${count} (${kinds}); 0 wrong results, 0 wrong fresh, 0 failures; ${noticed} made something run or restored, ${quiet} cost nothing`);
-  for (const kind of ["store", "records", "stat-cache", "snapshot", "artifacts"]) assert.ok((hits.get(kind) ?? 0) >= count / 20, `${kind} was hit ${hits.get(kind)} times`);
+  for (const kind of ["store", "records", "stat-cache", "snapshot", "modules", "artifacts"]) assert.ok((hits.get(kind) ?? 0) >= count / 20, `${kind} was hit ${hits.get(kind)} times`);
 }
 
 test(`${flips} flipped bits`, { timeout: 1_200_000 }, (t) => damage(t, "flipped bits", flips, flipIn));
