@@ -6,8 +6,8 @@
  * line of JSON for each declaration: of thousands, a run with little to do reads a few.
  * @module
  */
-import { randomBytes } from "node:crypto";
-import { lstatSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createHash, randomBytes } from "node:crypto";
+import { closeSync, lstatSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Digest, digestFileSync, digestOf, saltedDigest } from "./digest.ts";
 import type { Graph, Node } from "./graph.ts";
@@ -177,14 +177,37 @@ export function writeSnapshot(
     flags: nodes.map(({ group, secret }) => (group ? flags.group : 0) | (secret ? flags.secret : 0)),
     ...edgesOf(graph),
   };
-  const body = [stored, ...nodes.map(({ declaration }) => declaration)].map((line) => JSON.stringify(line)).join("\n");
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const id = digestOf(body);
-    writeFileSync(`${file}.new`, `${id}\n${body}`, { mode: 0o600 });
+    const id = writeLines(`${file}.new`, stored, nodes);
     renameSync(`${file}.new`, file);
     return snapshotOf(id, stored, graph);
   } catch {
     return undefined;
+  }
+}
+
+/** Declarations that are turned into text at a time: of ten thousand the text takes ten megabytes, and again as bytes. */
+const atOnce = 256;
+
+/** Writes the lines of a file behind their digest, which it gives. */
+function writeLines(file: string, stored: Stored, nodes: readonly Node[]): string {
+  const fd = openSync(file, "w", 0o600);
+  try {
+    const hash = createHash("sha256"), room = 65;
+    let at = room;
+    const write = (text: string): void => {
+      const bytes = Buffer.from(text);
+      hash.update(bytes);
+      for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+      at += bytes.length;
+    };
+    write(JSON.stringify(stored));
+    for (let from = 0; from < nodes.length; from += atOnce) write(nodes.slice(from, from + atOnce).map(({ declaration }) => `\n${JSON.stringify(declaration)}`).join(""));
+    const id = hash.digest("hex");
+    if (writeSync(fd, `${id}\n`, 0) !== room) throw new Error("not written whole");
+    return id;
+  } finally {
+    closeSync(fd);
   }
 }

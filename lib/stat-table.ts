@@ -111,11 +111,15 @@ export class StatTable {
       runs.set(this.runs.subarray(first, end), i);
       unsynced.set(this.#unsynced.subarray(first, end), i);
     }
-    let at = rows.length;
+    let at = rows.length, some = "";
     for (const [path, row] of added) {
-      const bytes = Buffer.from(`${path}\0`);
-      paths.push(bytes);
-      ends[at] = length += bytes.length;
+      some += `${path}\0`;
+      ends[at] = length += Buffer.byteLength(path) + 1;
+      // Not a piece of memory for each of ten thousands.
+      if (some.length > 65_536 || at === size - 1) {
+        paths.push(Buffer.from(some));
+        some = "";
+      }
       row.identity.split(" ").forEach((part, i) => (identities[at * parts + i] = BigInt.asIntN(64, BigInt(part))));
       digests.write(row.digest, at * digestBytes, "hex");
       runs[at] = row.run;
