@@ -28,6 +28,10 @@ export const tooLarge = (place: string, name: string, details: Details): Imgtask
 /** What is published once stays as it is. */
 export const otherBytesThere = (place: string, name: string, details: Details): ImgtaskError => new ImgtaskError("IMG3527", `${place} has other bytes as "${name}", which are not replaced`, details);
 
+/** Credentials would be read by everybody on the way. */
+export const clearText = (what: string, details: Details): ImgtaskError =>
+  new ImgtaskError("IMG3540", `${what} is not reached by TLS: no credentials were sent`, { ...details, exitCode: ExitCode.refused });
+
 /** A package that only this publisher needs. */
 export const packageMissing = (name: string, cause: unknown): ImgtaskError =>
   new ImgtaskError("IMG3528", `Package "${name}" is not installed`, { hint: `Run: npm install --save-dev ${name}`, cause, exitCode: ExitCode.prerequisite });

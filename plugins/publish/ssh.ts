@@ -3,13 +3,12 @@
  * Knows nothing of what the files are.
  * @module
  */
-import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
-import { hostname } from "node:os";
+import { statSync } from "node:fs";
 import { type PublishContext, type PublishedFile, type FilePublisher, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, unexpectedAnswer } from "./failure.ts";
 import { checkLayout, latestLinks, type LayoutOptions, nameOfIn } from "./layout.ts";
+import { markOf } from "./mark.ts";
 import { checkPublishedName } from "./names.ts";
 import { checkHost, hostFiles, hostParams, openSession, type SshHost, type SshSession } from "./ssh-session.ts";
 
@@ -125,24 +124,13 @@ export function ssh(options: SshOptions): FilePublisher {
   } satisfies FilePublisher);
 }
 
-/** Stable for one file of one project on one host: an interrupted transfer goes on, and no two hosts write one file. */
-function partOf(digest: string, name: string, project: string): string {
-  let machine = "";
-  try {
-    machine = readFileSync("/etc/machine-id", "utf8");
-  } catch {
-    // Containers may have none.
-  }
-  return createHash("sha256").update([hostname(), machine, project, name, digest].join("\0")).digest("hex").slice(0, 32);
-}
-
 async function send(files: readonly PublishedFile[], options: SshOptions, session: SshSession, context: PublishContext): ReturnType<FilePublisher["publish"]> {
   const { log, progress, project, signal } = context;
   const { path } = options;
   const all: { name: string; source: string; size: number; digest: string; part: string }[] = [];
   for (const { name, path: source } of files) {
     const digest = await sha256(source, signal);
-    all.push({ name, source, size: statSync(source).size, digest, part: `.imgtask-${partOf(digest, name, project)}.part` });
+    all.push({ name, source, size: statSync(source).size, digest, part: `.imgtask-${markOf(project, name, digest)}.part` });
   }
   const survey = await session.script(scripts.survey, lines(path, ...all.map(({ digest, size, name }) => `${digest} ${size} ${name}`)));
   if (!survey.stdout.endsWith("end\n")) throw session.failure(survey);

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lfsMissing, startLfs } from "./lfs-server.ts";
 import { proxmoxMissing, startProxmox } from "./proxmox-server.ts";
+import { openstackMissing, startOpenstack } from "./openstack.ts";
 import type { Order } from "./publish-child.ts";
 import { sshdMissing, startSshd } from "./sshd.ts";
 import { startGithub } from "./github-server.ts";
@@ -276,5 +277,33 @@ export const proxmoxPlace: PlaceKind = {
   },
 };
 
+export const openstackPlace: PlaceKind = {
+  name: "openstack",
+  missing: openstackMissing,
+  async start() {
+    const scratch = scratchFor("openstack");
+    const cloud = await startOpenstack(scratch);
+    const options = { authUrl: cloud.authUrl, region: "one", replace: "hide", auth: { method: "application-credential", id: cloud.builder.id, secret: handle("SECRET") } };
+    return {
+      order: { module: moduleOf("openstack"), factory: "openstack", options, secrets: { openstackSecret: cloud.builder.secret }, env: {} },
+      environment: { SECRET: cloud.builder.secret },
+      flat: true, images: true, gap: true, canaries: [cloud.builder.secret], chatter: 20_000,
+      async read() {
+        const seen = await cloud.seen();
+        assert.equal(new Set(seen.map(({ name }) => name)).size, seen.length, "two images of one name");
+        return Object.fromEntries(seen.map(({ name, bytes }) => [name, bytes ?? Buffer.from("not active")]));
+      },
+      received: () => cloud.relay.received(),
+      empty: async () => await cloud.empty(),
+      wrong: { order: { secrets: { openstackSecret: "another-secret" } }, code: "IMG3521" },
+      denied: { order: { options: { ...options, auth: { ...options.auth, id: cloud.reader.id } }, secrets: { openstackSecret: cloud.reader.secret } }, code: "IMG3523" },
+      async stop() {
+        await cloud.stop();
+        removing(scratch);
+      },
+    };
+  },
+};
+
 /** All of them. */
-export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, sshPlace, s3Place, vspherePlace, proxmoxPlace];
+export const placeKinds: readonly PlaceKind[] = [directoryPlace, githubPlace, lfsPlace, openstackPlace, sshPlace, s3Place, vspherePlace, proxmoxPlace];
