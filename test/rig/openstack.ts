@@ -92,7 +92,7 @@ async function start(directory: string, ending: (() => Promise<void>)[]): Promis
   const fetched = async (token: string, method: string, url: string, body?: unknown, type = "application/json"): Promise<{ readonly status: number; readonly headers: Headers; readonly data: unknown }> => {
     const reply = await fetch(url, { method, headers: { ...(token === "" ? {} : { "x-auth-token": token }), ...(body === undefined ? {} : { "content-type": type }) }, ...(body === undefined ? {} : { body: body instanceof Buffer ? body : JSON.stringify(body) }) });
     const text = await reply.text();
-    return { status: reply.status, headers: reply.headers, data: /^application\/json/.test(reply.headers.get("content-type") ?? "") && text !== "" ? JSON.parse(text) : text };
+    return { status: reply.status, headers: reply.headers, data: (reply.headers.get("content-type") ?? "").startsWith("application/json") && text !== "" ? JSON.parse(text) : text };
   };
   const tokenBy = async (auth: object): Promise<string> => {
     const { status, headers, data } = await fetched("", "POST", `${authUrl}/v3/auth/tokens`, { auth });
