@@ -3,11 +3,12 @@
  * Knows nothing of what is expected of the guest.
  * @module
  */
-import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
+import { Socket } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Arch, type Argv, type HostFile, ImgtaskError, type RunContext } from "../../lib/mod.ts";
+import { type Arch, type Argv, type HostFile, ImgtaskError, type RunContext, tool, type Tool } from "../../lib/mod.ts";
 import type { Acceleration } from "./accel.ts";
 import type { BootImage } from "./image.ts";
 import { pngOf } from "./png.ts";
@@ -24,6 +25,8 @@ export interface Hardware {
   /** @default virtio */
   readonly devices?: "vmware" | undefined;
   readonly firmware: "bios" | "uefi";
+  /** An instruction that an emulated processor is not to have. @default none */
+  readonly without?: string | undefined;
   /** MiB. */
   readonly memory: number;
   readonly cpus: number;
@@ -88,6 +91,7 @@ export function qemuArgv(hardware: Hardware, sockets: string, vars: string | und
     arch.qemu.system.name,
     ...arch.qemu.machine,
     ...accel,
+    ...(hardware.without === undefined ? [] : ["-cpu", `max,-${hardware.without}`]),
     "-m", String(hardware.memory),
     "-smp", String(hardware.cpus),
     "-nodefaults", "-no-user-config", "-no-reboot", "-S",
@@ -100,12 +104,32 @@ export function qemuArgv(hardware: Hardware, sockets: string, vars: string | und
     "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
     "-device", `${vmware ? "vmxnet3" : "virtio-net-pci"},netdev=net,romfile=`,
     "-device", "virtio-rng-pci",
-    "-chardev", `socket,id=serial,path=${option(join(sockets, "serial"))},server=on,wait=off,logfile=${option(hardware.consoleLog)},logappend=off`,
+    "-chardev", `pipe,id=serial,path=${option(join(sockets, serial))},logfile=${option(hardware.consoleLog)},logappend=off`,
     "-serial", "chardev:serial",
     "-chardev", `socket,id=control,path=${option(join(sockets, "qmp"))},server=on,wait=off`,
     "-mon", "chardev=control,mode=control",
     "-pidfile", join(sockets, "pid"),
   ];
+}
+
+/** Name of the pipes of the serial console, without `.in` and `.out`. */
+const serial = "serial";
+
+/**
+ * The serial console: two pipes. Of a socket, each byte that QEMU writes by itself takes a whole buffer: after some three
+ * hundred that were not read at once QEMU throws away what the guest prints. A pipe holds 64 KiB.
+ */
+const makePipe = tool("mkfifo", { packages: { apt: "coreutils", dnf: "coreutils" } });
+
+/** What a running machine runs on, beside the emulator. */
+export const machineTools: readonly Tool[] = [makePipe];
+
+/** Opens an end of a pipe whose other end QEMU holds. */
+function pipeEnd(path: string, end: "readable" | "writable"): Socket {
+  const fd = openSync(path, (end === "readable" ? constants.O_RDONLY : constants.O_WRONLY) | constants.O_NONBLOCK);
+  const socket = new Socket({ fd, readable: end === "readable", writable: end === "writable" });
+  // The emulator may vanish; `close` tells.
+  return socket.on("error", () => {});
 }
 
 /** A directory for sockets: their paths must stay under 108 bytes, which those of a deep project do not. */
@@ -132,6 +156,7 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
   let vars: string | undefined;
   let ended: string | undefined;
   let qmp: Qmp | undefined;
+  let typed: Socket | undefined;
   const screen = new Console();
   const giveUp = new AbortController();
   const signal = AbortSignal.any([context.signal, giveUp.signal]);
@@ -151,6 +176,7 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
       }
     }
     qmp?.close();
+    typed?.destroy();
     sockets.remove();
   };
   try {
@@ -162,6 +188,7 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
       copyFileSync(fitting !== undefined && existsSync(fitting) ? fitting : firmwareFile(store).path, vars);
       chmodSync(vars, 0o600);
     }
+    await context.exec([makePipe.name, "-m", "600", join(sockets.path, `${serial}.in`), join(sockets.path, `${serial}.out`)]);
     over = context.exec(qemuArgv(hardware, sockets.path, vars), { timeout: (hardware.limit + 60) * 1000, env: { TMPDIR: context.tmp } }).then(
       () => void (ended = qmp?.stopped ?? "it ended"),
       (error: Error) => void (ended = error instanceof ImgtaskError && error.found !== undefined ? `${error.message}: ${error.found}` : error.message),
@@ -171,11 +198,12 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
       await Promise.race([silent, sleep(2000, undefined, { ref: false })]);
       screen.end();
     });
-    const serial = await connectSoon(join(sockets.path, "serial"), 20_000, signal);
-    serial.on("data", (data: Buffer) => screen.feed(data));
-    silent = new Promise((resolve) => serial.once("close", resolve));
     qmp = new Qmp(await connectSoon(join(sockets.path, "qmp"), 20_000, signal));
     await qmp.execute("qmp_capabilities");
+    // QEMU answers, so it has opened its ends; the guest has not begun.
+    const printed = pipeEnd(join(sockets.path, `${serial}.out`), "readable").on("data", (data: Buffer) => screen.feed(data));
+    silent = new Promise((resolve) => printed.once("close", resolve));
+    typed = pipeEnd(join(sockets.path, `${serial}.in`), "writable");
     const sshPort = await forwardedPort(qmp);
     const started = Date.now();
     // A guest that resets at once takes the emulator, and its answer, with it: that is for the checks to find.
@@ -185,7 +213,7 @@ export async function powerOn(hardware: Hardware, context: Context): Promise<Run
     const control = qmp;
     return {
       console: screen,
-      type: (text) => void serial.write(text),
+      type: (text) => void typed?.write(text),
       started,
       sshPort,
       ended: () => (ended === undefined ? undefined : control.stopped ?? ended),

@@ -5,6 +5,7 @@
  */
 import { StringDecoder } from "node:string_decoder";
 import { setTimeout as sleep } from "node:timers/promises";
+import { impossibleFlags } from "./emulator-fault.ts";
 
 /** A text to find as it stands, or a regular expression in a form that JSON can carry. */
 export type Pattern = string | { readonly source: string; readonly flags: string };
@@ -20,7 +21,8 @@ export type Sighting =
 const sequence = /\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]+[0-~]|[0-OQ-WYZ\\`-~])/g;
 // The beginning of one, at the end of what has arrived.
 const partial = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]*\x1b?|[ -/]*)?$/;
-const panic = /Kernel panic - not syncing[^\n]*/;
+// A guest with such flags goes on in the wrong place, or hangs.
+const panic = new RegExp(`Kernel panic - not syncing[^\\n]*|${impossibleFlags.source}`);
 /** Characters kept. A guest that prints without end must not eat the host's memory. */
 const limit = 8 * 1024 * 1024;
 /** A string sequence longer than this is no sequence but garbage that would hide all that follows. */

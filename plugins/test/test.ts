@@ -15,7 +15,7 @@ import { bad, checkRest, type ConsoleExpectation, expectationKeys, needsLogin, t
 import type { ExpectedDirectories, ExpectedFile, Questions } from "./guest.ts";
 import { judge, readAnswers, script } from "./guest.ts";
 import { type DiskType, inspectImage } from "./image.ts";
-import { powerOn, type Running } from "./machine.ts";
+import { machineTools, powerOn, type Running } from "./machine.ts";
 import { type Check, junit } from "./report.ts";
 import { type Pattern, showPattern, toPattern } from "./serial.ts";
 import { runOverSerial } from "./serial-session.ts";
@@ -200,7 +200,7 @@ export function test<const Name extends string, Type extends DiskType | "iso", c
         exit: command.exit ?? 0,
       })),
     },
-    tools: [arch.qemu.system, ...(medium === "ova" ? [tar] : []), ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined || login.over === "serial" ? [] : [ssh])],
+    tools: [arch.qemu.system, ...machineTools, ...(medium === "ova" ? [tar] : []), ...(firmware === "uefi" ? [code, vars] : []), ...(login === undefined || login.over === "serial" ? [] : [ssh])],
     ...(login?.over === "serial" ? { secrets: { password: login.password } } : {}),
     outputs: spec,
     // Where a failed test is looked into, and the key by which the machine is entered.
@@ -319,9 +319,9 @@ async function bootAndCheck(context: Context): Promise<void> {
   };
   const { firmware, devices, memory, cpus, timeout } = params;
   let deadline: number | undefined;
-  let machine: Running, checks: readonly Check[];
+  let machine: Running, checks: readonly Check[], without: string | undefined;
   for (let attempt = 1;; attempt++) {
-    machine = await powerOn({ arch, acceleration, medium, seed: inputs.seed, devices, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
+    machine = await powerOn({ arch, acceleration, without, medium, seed: inputs.seed, devices, firmware, memory, cpus, limit: timeout, consoleLog: outputs.console }, context);
     deadline ??= machine.started + timeout * 1000;
     try {
       checks = await look(machine, questions, context, deadline);
@@ -335,8 +335,9 @@ async function bootAndCheck(context: Context): Promise<void> {
       await machine.stop();
     }
     const fault = acceleration.kind === "kvm" || attempt === 3 ? undefined : emulatorFault(machine.console.text);
-    if (fault === undefined) break;
-    context.log(`${fault}: powering on again`);
+    if (fault === undefined || checks.every(({ outcome }) => outcome !== "failed")) break;
+    ({ without } = fault);
+    context.log(`${fault.says}: powering on again${without === undefined ? "" : `, without ${without}`}`);
   }
   const seconds = (Date.now() - machine.started) / 1000;
   const tail = machine.console.tail(20);

@@ -130,6 +130,27 @@ test("a kernel whose timer was lost to a busy host starts three times, where mac
   assert.equal(logged.match(/powering on again/g)?.length ?? 0, logged.includes("Booting with KVM") ? 0 : 2);
 });
 
+test("what a machine prints while this process has other things to do is not lost", { skip, timeout: 120_000 }, async () => {
+  // Prints the text 4,000 times, 44 KB, and halts. As Linux does, it waits some 10 ms for a character to go, and then prints the next.
+  const chatter = Buffer.from("31c08ed88ed0bc007cfcb9a00fbe007dac84c0741888c3bafd03bf204eeca82075034f75f8baf80388d8eeebe3e2def4ebfd", "hex");
+  const disk = Buffer.alloc(1 << 20);
+  chatter.copy(disk);
+  disk.write("0123456789\n\0", 0x100, "latin1");
+  disk.writeUInt16LE(0xaa55, 510);
+  const path = join(directory, "chatter.img");
+  writeFileSync(path, disk);
+  const busy = setInterval(() => {
+    for (const end = Date.now() + 250; Date.now() < end;);
+  }, 300);
+  try {
+    const { done, error } = await run(path, { expect: { console: [/(?:0123456789\n){4000}/] } });
+    assert.equal(error, undefined, error?.found);
+    done!.dispose();
+  } finally {
+    clearInterval(busy);
+  }
+});
+
 test("without an SSH server nothing inside is looked at", { skip, timeout: 120_000 }, async () => {
   const { error, logs } = await run(image("mute", "login: ", "halt"), {
     timeout: 5,

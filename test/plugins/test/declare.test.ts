@@ -40,7 +40,7 @@ test("the declaration is JSON with expressions in it, and names what it needs", 
     console: [{ source: "login: $", flags: "m" }], probed: { services: [], ports: [], packages: [], users: [], sysctl: {}, security: {}, bootTime: null }, files: [],
     commands: [{ run: ["id"], stdout: { source: "uid", flags: "" }, exit: 0 }],
   });
-  assert.deepEqual(declaration.tools.map((tool) => tool.name), ["qemu-system-x86_64", "UEFI firmware for x86_64", "UEFI variable store for x86_64", "ssh"]);
+  assert.deepEqual(declaration.tools.map((tool) => tool.name), ["qemu-system-x86_64", "mkfifo", "UEFI firmware for x86_64", "UEFI variable store for x86_64", "ssh"]);
   assert.deepEqual(declaration.outputs["out"]?.path, "artifacts/test/full/junit.xml");
   assert.deepEqual(declaration.resources, { cpu: 2, memory: 1024 ** 3, kvm: true });
   boot("arm", { image: arm, expect: { console: ["x"] } });
