@@ -58,7 +58,7 @@ function check(options: OpenstackOptions): void {
   for (const [option, url] of [["authUrl", authUrl], ["endpoint", endpoint]] as const) {
     if (url === undefined) continue;
     if (typeof url !== "string" || !/^https?:\/\/[^/@?#\s]+(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(url) || !URL.canParse(url)) bad(option, "an http or https URL without user, password and query");
-    if (auth?.method !== "none" && url.startsWith("http:") && !/^http:\/\/(?:localhost|127(?:\.\d+){3}|\[::1\])[:/]?/.test(url)) bad(option, "an https URL: credentials go there");
+    if (auth?.method !== "none" && url.startsWith("http:") && !/^http:\/\/(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:/]|$)/.test(url)) bad(option, "an https URL: credentials go there");
   }
   if (auth !== undefined && !methods.includes(auth.method)) throw badOption("openstack", "auth", (auth as { method?: unknown }).method, `a method: ${methods.map((one) => `"${one}"`).join(", ")}`);
   if (auth?.method === "none" && endpoint === undefined) bad("endpoint", "the URL of Glance, where there is no Keystone");

@@ -17,7 +17,7 @@ after(() => rmSync(scratch, { recursive: true, force: true }));
 
 test("bad options are refused when they are declared, and no secret is shown", () => {
   const bad: readonly object[] = [
-    { authUrl: "ftp://a" }, { authUrl: "https://user:secret@a" }, { authUrl: "http://cloud.example.org:5000/v3" }, { endpoint: "http://glance.example.org" },
+    { authUrl: "ftp://a" }, { authUrl: "http://localhost.example.org:5000" }, { endpoint: "http://127.0.0.1.example.org" }, { authUrl: "https://user:secret@a" }, { authUrl: "http://cloud.example.org:5000/v3" }, { endpoint: "http://glance.example.org" },
     { auth: { method: "basic" } }, { auth: { method: "none" } }, { auth: { method: "password", password: "the secret itself" } }, { auth: { method: "token", token: {} } },
     { region: "" }, { interface: "publicURL" }, { visibility: "all" }, { replace: true }, { name: "a/b" }, { name: "" }, { ca: "" }, { ca: {} },
     { properties: { imgtask_sha256: "x" } }, { properties: { visibility: "public" } }, { properties: { "hw-x": "y" } }, { properties: { hw_disk_bus: 1 } },
