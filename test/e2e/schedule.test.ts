@@ -17,9 +17,9 @@ import { type Finished, processesWith, TestProject } from "../rig/project.ts";
 const kit = `import { target } from "imgtask";
 import { appendFileSync, writeFileSync } from "node:fs";
 export const journal = (line) => appendFileSync(process.env.RUNS + "/journal", line + "\\n");
-export const made = (name, parts) => target(name, { outputs: { out: "file" }, params: { name }, ...parts, module: import.meta.url, async run(context) {
+export const made = (name, { work, ...parts }) => target(name, { outputs: { out: "file" }, params: { name }, ...parts, module: import.meta.url, async run(context) {
   journal("+" + name);
-  try { await parts.work?.(context); } finally { journal("-" + name); }
+  try { await work?.(context); } finally { journal("-" + name); }
   writeFileSync(context.outputs.out, name);
 } });
 `;
