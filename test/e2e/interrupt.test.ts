@@ -8,7 +8,7 @@ import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Layers, stack } from "../rig/layers.ts";
-import { note, preamble, processesWith, TestProject } from "../rig/project.ts";
+import { note, preamble, noneWith, TestProject } from "../rig/project.ts";
 
 const points = 6;
 
@@ -51,8 +51,7 @@ for (const [signal, exit] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
 }
 
 async function noneLeft(mark: string): Promise<void> {
-  for (let i = 0; i < 40 && processesWith(mark).length > 0; i++) await sleep(50);
-  assert.deepEqual(processesWith(mark), []);
+  assert.deepEqual(await noneWith(mark, 4000), []);
 }
 
 test("SIGINT ends a command that ignores it, and a recipe that never ends", { timeout: 60_000 }, async (t) => {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { preamble, processesWith, TestProject } from "../rig/project.ts";
+import { preamble, noneWith, TestProject } from "../rig/project.ts";
 import { stack } from "../rig/layers.ts";
 
 const processes = 8, rounds = 50, stopped = 60_000;
@@ -73,8 +73,7 @@ test(`${processes} processes × ${rounds} rounds, one stopped for ${stopped / 10
       assert.doesNotMatch(stderr, stack);
       if (/wait/i.test(stderr)) waited++;
     }
-    for (let i = 0; i < 60 && processesWith(mark).length > 0; i++) await sleep(50);
-    assert.deepEqual(processesWith(mark), [], `round ${round}: processes left`);
+    assert.deepEqual(await noneWith(mark, 4000), [], `round ${round}: processes left`);
     // Between the begin and the end of a target, or the death of who began it, nobody else begins it.
     const dead = victim?.child.signalCode === "SIGKILL" ? victim.child.pid : undefined;
     const open = new Map<string, number>(), finishedOnce = new Map<string, number>();

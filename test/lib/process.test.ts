@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Place, quote, replay, run, which } from "../../lib/process.ts";
-import { processesWith, repository } from "../rig/project.ts";
+import { noneWith, processesWith, repository } from "../rig/project.ts";
 import { scratch } from "../rig/scratch.ts";
 
 function place(t: TestContext, signal: AbortSignal = new AbortController().signal): Place & { readonly log: () => string; readonly mark: string } {
@@ -131,8 +131,7 @@ await run(["sh", "-c", "setsid -w sh -c 'exit 0'; sleep 303 | sleep 304"], place
   for (let i = 0; i < 100 && processesWith(mark).length < 6; i++) await sleep(100);
   assert.ok(processesWith(mark).length >= 6, "the commands run");
   child.kill("SIGKILL");
-  for (let i = 0; i < 50 && processesWith(mark).length > 0; i++) await sleep(50);
-  assert.deepEqual(processesWith(mark), []);
+  assert.deepEqual(await noneWith(mark, 4000), []);
 });
 
 test("a guard that was ended is replaced, and the next one knows what runs; a bad name of a variable is refused", { timeout: 20_000 }, async (t) => {
@@ -155,7 +154,6 @@ setInterval(() => {}, 1000);
   await sleep(300);
   assert.ok(processesWith(mark).length >= 4, "the commands run");
   child.kill("SIGKILL");
-  for (let i = 0; i < 50 && processesWith(mark).length > 0; i++) await sleep(50);
-  assert.deepEqual(processesWith(mark), []);
+  assert.deepEqual(await noneWith(mark, 4000), []);
   await assert.rejects(run(["true"], place(t), { env: { "a-b": "1" } }), { code: "IMG3001", message: /"a-b"/ });
 });

@@ -11,7 +11,7 @@ import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { guardStrays } from "../../lib/guard.ts";
 import { type Place, run } from "../../lib/process.ts";
-import { processesWith, repository } from "../rig/project.ts";
+import { noneWith, processesWith, repository } from "../rig/project.ts";
 import { scratch } from "../rig/scratch.ts";
 
 const skip = existsSync("/usr/bin/perl") ? false : "there is no perl";
@@ -102,8 +102,7 @@ test("a small process that was ended takes its commands with it, and is replaced
   for (let i = 0; i < 100 && processesWith(at.mark).length === 0; i++) await sleep(20);
   process.kill(small()[0]!, "SIGKILL");
   await running;
-  for (let i = 0; i < 100 && processesWith(at.mark).length > 0; i++) await sleep(20);
-  assert.deepEqual(processesWith(at.mark), []);
+  assert.deepEqual(await noneWith(at.mark, 4000), []);
   await run(["sh", "-c", "echo again"], at);
   const [first] = small();
   assert.ok(first !== undefined);
@@ -143,8 +142,7 @@ for (;;) await Promise.all([run(["sh", "-c", "setsid sleep 301 & sleep 0.01"], p
     await new Promise((resolve) => child.stdout.once("data", resolve));
     await sleep((moment * 7) % 40);
     if (child.kill("SIGKILL")) killed++;
-    for (let i = 0; i < 200 && processesWith(mark).length > 0; i++) await sleep(20);
-    assert.deepEqual(processesWith(mark), [], `moment ${moment}`);
+    assert.deepEqual(await noneWith(mark, 4000), [], `moment ${moment}`);
   }
   t.diagnostic(`${killed} kills, 0 processes left`);
 });

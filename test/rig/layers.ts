@@ -4,9 +4,8 @@
  */
 import assert from "node:assert/strict";
 import { existsSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { Records } from "../../lib/record.ts";
-import { type Finished, note, preamble, processesWith, type RunOptions, TestProject } from "./project.ts";
+import { type Finished, note, preamble, noneWith, type RunOptions, TestProject } from "./project.ts";
 
 const layers = 3, width = 2;
 
@@ -87,8 +86,7 @@ export class Layers {
 
   /** Waits until no process of a recipe is left, but not for long. */
   async noneLeft(): Promise<void> {
-    for (let i = 0; i < 60 && processesWith(this.mark).length > 0; i++) await sleep(50);
-    assert.deepEqual(processesWith(this.mark), [], "processes left behind");
+    assert.deepEqual(await noneWith(this.mark, 4000), [], "processes left behind");
   }
 
   /** Fails unless every artifact has the bytes that the present seed gives. */

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** Directory of the repository. */
@@ -132,7 +133,10 @@ export class TestProject {
   }
 }
 
-/** Processes whose environment or command line holds a text; to see what a run left behind. */
+/**
+ * Processes whose environment or command line holds a text; to see what a run left behind. A process that is about to
+ * execute another program has neither for a moment: that there are none is seen by {@linkcode noneWith}.
+ */
 export function processesWith(text: string): readonly number[] {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).flatMap((name) => {
     try {
@@ -142,4 +146,14 @@ export function processesWith(text: string): readonly number[] {
       return [];
     }
   });
+}
+
+/** Waits until processes with a text are gone, for good: some looks one after the other find none. Gives those that stay. */
+export async function noneWith(text: string, milliseconds: number): Promise<readonly number[]> {
+  const end = Date.now() + milliseconds;
+  for (let empty = 0; ; await sleep(20)) {
+    const left = processesWith(text);
+    empty = left.length === 0 ? empty + 1 : 0;
+    if (empty === 5 || (left.length > 0 && Date.now() > end)) return left;
+  }
 }

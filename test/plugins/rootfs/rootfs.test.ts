@@ -98,7 +98,7 @@ test("what a distribution lacks does not compile, and is refused in plain JavaSc
   // @ts-expect-error neither a size
   assert.throws(() => disk("x", { from, size: "10" }), { code: "IMG2120" });
   // @ts-expect-error nor a root file system
-  assert.throws(() => disk("x", { from: keypair("x") }), { code: "IMG2110" });
+  assert.throws(() => disk("x", { from: keypair("x") }), { code: "IMG2040", message: /"from"/ });
 });
 
 test("another distribution is only data", () => {
