@@ -3,12 +3,14 @@
  * Knows nothing of how any of it is fetched or checked. No root file systems can be built of it yet.
  * @module
  */
-import { type ChecksumList, defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { type ChecksumList, defineDistro, type Distro, fit, type ImageMedia, type InstallerFits, type Keyring } from "../lib/mod.ts";
 import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease, rebuildNotices } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
 /** What AlmaLinux's installer media are asked by. */
 export type AlmaInstaller = (options: EnterpriseOptions) => ImageMedia;
+
+const installerOptions: InstallerFits<AlmaInstaller> = { version: fit.text, sha256: fit.text };
 
 // Fingerprints: almalinux.org/security, and the package distribution-gpg-keys.
 const keys: Keyring = {
@@ -48,6 +50,7 @@ export const alma: Distro<"alma", EnterpriseRelease, EnterpriseArch, AlmaInstall
   editions: ["boot", "minimal", "dvd"],
   keys,
   notices: ({ release, arch }) => rebuildNotices(release, arch, { env: mirrorEnv, mirrors, keys: keysOf(release), link: `https://errata.almalinux.org/${release}/{dashed}.html` }),
+  installerOptions,
   installer({ release, arch, edition = "boot", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "alma",

@@ -4,7 +4,7 @@
  * Knows nothing of how any of it is fetched or checked. No root file systems can be built of it yet.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { defineDistro, type Distro, fit, type ImageMedia, type InstallerFits, type Keyring } from "../lib/mod.ts";
 import { anaconda, architectures, type EnterpriseArch, type EnterpriseRelease } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
@@ -22,6 +22,8 @@ export type CentosStreamInstaller = (options: {
   /** A compose, as `20250916.0`. @default the newest one, `latest` */
   readonly version?: string;
 }) => ImageMedia;
+
+const installerOptions: InstallerFits<CentosStreamInstaller> = { sha256: fit.needed(fit.text), version: fit.text };
 
 // It signs packages, not lists. Fingerprint: centos.org/keys, and the package distribution-gpg-keys.
 const keys: Keyring = {
@@ -47,6 +49,7 @@ export const centosStream: Distro<"centos-stream", EnterpriseRelease, Enterprise
   editions: ["boot", "dvd"],
   keys,
   notices: () => ({ format: "none", why: "CentOS Stream publishes no errata: fixes come with the stream" }),
+  installerOptions,
   installer({ release, arch, edition = "boot", sha256, version = "latest" }) {
     const name = `CentOS-Stream-${release}-${version}-${arch}-${edition === "dvd" ? "dvd1" : edition}.iso`;
     return imageOnMirrors({

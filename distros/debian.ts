@@ -3,7 +3,7 @@
  * Knows nothing of how any of it is fetched, checked or built.
  * @module
  */
-import { type AptArchive, type AptDistro, type AptRelease, defineDistro, type ImageMedia, type Keyring, type Machine, type PackageMedia } from "../lib/mod.ts";
+import { type AptArchive, type AptDistro, type AptRelease, checkNames, defineDistro, fit, type ImageMedia, type InstallerFits, type Keyring, type Machine, type PackageMedia } from "../lib/mod.ts";
 import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Code names of the supported releases, oldest first. */
@@ -44,6 +44,8 @@ function release(name: DebianRelease): AptRelease {
 /** Which media: `netboot` are kernel and initial RAM disk out of a package, `netinst` is the smallest ISO image. */
 export type DebianEdition = "netboot" | "netinst";
 
+const installerOptions: InstallerFits<(options: { readonly version?: string; readonly sha256?: string }) => ImageMedia> = { version: fit.text, sha256: fit.text };
+
 interface DebianOptions {
   readonly release: DebianRelease;
   readonly arch: DebianArch;
@@ -74,7 +76,9 @@ const keys: Keyring = {
   ],
 };
 
-function netboot({ release, arch }: DebianOptions): PackageMedia {
+function netboot({ release, arch, ...others }: DebianOptions & { readonly edition?: "netboot" }): PackageMedia {
+  // A digest would be that of an image.
+  checkNames('Edition "netboot" of Debian GNU/Linux', others, ["edition"]);
   const version = versions[release];
   const architecture = architectures[arch];
   const directory = `usr/lib/debian-installer/images/${version}/${architecture}/text/debian-installer/${architecture}`;
@@ -145,6 +149,7 @@ export const debian: AptDistro<"debian", DebianRelease, DebianArch, DebianInstal
     archive: { archive: security, suite: `${release}-security`, component: "main", architecture: architectures[arch] },
     link: "https://security-tracker.debian.org/tracker/{id}",
   }),
+  installerOptions,
   installer: ((options: DebianOptions & { readonly edition?: DebianEdition }) =>
-    options.edition === "netinst" ? netinst(options) : netboot(options)) as DebianInstaller,
+    options.edition === "netinst" ? netinst(options) : netboot({ ...options, edition: "netboot" })) as DebianInstaller,
 });

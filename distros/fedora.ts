@@ -3,7 +3,7 @@
  * Knows nothing of how any of it is fetched or checked. No root file systems can be built of it yet.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { defineDistro, type Distro, fit, type ImageMedia, type InstallerFits, type Keyring } from "../lib/mod.ts";
 import { anaconda, architectures, type EnterpriseArch } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
@@ -24,6 +24,8 @@ export type FedoraInstaller = (options: {
 }) => ImageMedia;
 
 /** Composes that became the releases; they are in the names of lists and images. */
+const installerOptions: InstallerFits<FedoraInstaller> = { sha256: fit.text };
+
 const composes: Readonly<Record<FedoraRelease, string>> = { "43": "43-1.6", "44": "44-1.7" };
 
 // Fingerprints: fedoraproject.org/security, and the package distribution-gpg-keys. Each release has a key of its own.
@@ -66,6 +68,7 @@ export const fedora: Distro<"fedora", FedoraRelease, EnterpriseArch, FedoraInsta
     repositories: [`updates/${release}/Everything/${arch}`],
     link: "https://bodhi.fedoraproject.org/updates/{id}",
   }),
+  installerOptions,
   installer({ release, arch, edition = "netinst", sha256 }) {
     const compose = composes[release];
     return imageOnMirrors({

@@ -3,7 +3,7 @@
  * Knows nothing of how any of it is fetched, checked or built.
  * @module
  */
-import { type AptArchive, type AptDistro, defineDistro, type ImageMedia, type Keyring, type Machine, type PackageSet, packageSet } from "../lib/mod.ts";
+import { type AptArchive, type AptDistro, defineDistro, fit, type ImageMedia, type InstallerFits, type Keyring, type Machine, type PackageSet, packageSet } from "../lib/mod.ts";
 import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Kali is released continuously; its images come out four times a year. */
@@ -26,6 +26,8 @@ export type KaliInstaller = (options: {
   /** SHA-256 of the image: no other one is taken. @default the signed list's */
   readonly sha256?: string;
 }) => ImageMedia;
+
+const installerOptions: InstallerFits<KaliInstaller> = { version: fit.text, sha256: fit.text };
 
 const architectures: Readonly<Record<KaliArch, string>> = { x86_64: "amd64", aarch64: "arm64" };
 const names: Readonly<Record<KaliEdition, string>> = { installer: "installer", netinst: "installer-netinst" };
@@ -74,6 +76,7 @@ export const kali: AptDistro<"kali", KaliRelease, KaliArch, KaliInstaller> & { r
   },
   packages: { large: packageSet("kali large", { apt: ["kali-linux-large", "metasploit-framework"] }) },
   notices: () => ({ format: "none", why: "Kali publishes no security notices of its own: it rolls on with Debian testing" }),
+  installerOptions,
   installer({ release, arch, edition = "installer", version, sha256 }) {
     return imageOnMirrors({
       distro: "kali",

@@ -4,7 +4,7 @@
  * Knows nothing of how any of it is fetched or checked. No root file systems can be built of it yet.
  * @module
  */
-import { defineDistro, type Distro, type ImageMedia, type ImageSource, type Keyring, type Secret, type PackageSet, packageSet } from "../lib/mod.ts";
+import { checkOptions, defineDistro, type Distro, fit, type Fits, type ImageMedia, type ImageSource, type InstallerFits, type Keyring, type PackageSet, packageSet, type Secret } from "../lib/mod.ts";
 import { anaconda, architectures, type EnterpriseArch, type EnterpriseRelease } from "./shared/enterprise-linux.ts";
 
 /** Which image: `boot` installs from the network, `dvd` from the medium. */
@@ -29,6 +29,8 @@ export type RhelInstaller = (options: {
   readonly from: RhelOrigin;
 }) => ImageMedia;
 
+const installerOptions: InstallerFits<RhelInstaller> = { sha256: fit.needed(fit.text), from: fit.needed(fit.by('{ token: secret.env("RHSM_OFFLINE_TOKEN") } or { file: "rhel.iso" }', fit.isObject)) };
+
 // It signs packages, not images. Fingerprint: access.redhat.com/security/team/key, and the package distribution-gpg-keys.
 const keys: Keyring = {
   keys: [{ fingerprint: "567E347AD0044ADE55BA8A5F199E2F91FD431D51", owner: "Red Hat, Inc. (release key 2)", from: "2009-10-22" }],
@@ -36,7 +38,11 @@ const keys: Keyring = {
   env: "IMGTASK_RHEL_KEYRING",
 };
 
+const tokenFits: Fits<{ readonly token: Secret }> = { token: fit.needed(fit.secretHandle) };
+const fileFits: Fits<{ readonly file: string }> = { file: fit.needed(fit.text) };
+
 function sourceOf(origin: RhelOrigin): ImageSource {
+  checkOptions('"from" of installer() of Red Hat Enterprise Linux', origin, "file" in origin ? fileFits : tokenFits);
   if ("file" in origin) return { kind: "file", path: origin.file };
   return {
     kind: "portal",
@@ -75,6 +81,7 @@ export const rhel: Distro<"rhel", EnterpriseRelease, EnterpriseArch, RhelInstall
     tag: `el${release}`,
     link: "https://access.redhat.com/errata/{id}",
   }),
+  installerOptions,
   installer({ release, arch, edition = "boot", sha256, from }) {
     return {
       kind: "iso",

@@ -3,12 +3,14 @@
  * Knows nothing of how any of it is fetched or checked. No root file systems can be built of it yet.
  * @module
  */
-import { type ChecksumList, defineDistro, type Distro, type ImageMedia, type Keyring } from "../lib/mod.ts";
+import { type ChecksumList, defineDistro, type Distro, fit, type ImageMedia, type InstallerFits, type Keyring } from "../lib/mod.ts";
 import { anaconda, architectures, type EnterpriseArch, type EnterpriseOptions, type EnterpriseRelease, rebuildNotices } from "./shared/enterprise-linux.ts";
 import { imageOnMirrors } from "./shared/image.ts";
 
 /** What Rocky Linux's installer media are asked by. */
 export type RockyInstaller = (options: EnterpriseOptions) => ImageMedia;
+
+const installerOptions: InstallerFits<RockyInstaller> = { version: fit.text, sha256: fit.text };
 
 // Fingerprints: rockylinux.org/resources/gpg-key-info, and the package distribution-gpg-keys.
 const keys: Keyring = {
@@ -48,6 +50,7 @@ export const rocky: Distro<"rocky", EnterpriseRelease, EnterpriseArch, RockyInst
   editions: ["boot", "minimal", "dvd"],
   keys,
   notices: ({ release, arch }) => rebuildNotices(release, arch, { env: mirrorEnv, mirrors, keys: keysOf(release), link: "https://errata.rockylinux.org/{id}" }),
+  installerOptions,
   installer({ release, arch, edition = "boot", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "rocky",

@@ -3,7 +3,7 @@
  * Knows nothing of how any of it is fetched, checked or built.
  * @module
  */
-import { type AptArchive, type AptDistro, type AptRelease, defineDistro, type ImageMedia, type Keyring, type Machine, type PackageSet, packageSet } from "../lib/mod.ts";
+import { type AptArchive, type AptDistro, type AptRelease, defineDistro, fit, type ImageMedia, type InstallerFits, type Keyring, type Machine, type PackageSet, packageSet } from "../lib/mod.ts";
 import { imageOnMirrors, sha256sums } from "./shared/image.ts";
 
 /** Supported LTS releases, oldest first. */
@@ -26,6 +26,8 @@ export type UbuntuInstaller = (options: {
   /** SHA-256 of the image: no other one is taken. @default the signed list's */
   readonly sha256?: string;
 }) => ImageMedia;
+
+const installerOptions: InstallerFits<UbuntuInstaller> = { version: fit.text, sha256: fit.text };
 
 const architectures: Readonly<Record<UbuntuArch, string>> = { x86_64: "amd64", aarch64: "arm64" };
 
@@ -99,6 +101,7 @@ export const ubuntu: AptDistro<"ubuntu", UbuntuRelease, UbuntuArch, UbuntuInstal
     codename: codenames[release as UbuntuRelease],
     link: "https://ubuntu.com/security/notices/{id}",
   }),
+  installerOptions,
   installer({ release, arch, edition = "live-server", version = release, sha256 }) {
     return imageOnMirrors({
       distro: "ubuntu",

@@ -42,6 +42,14 @@ export const flag: Optional = by("true or false", (value) => typeof value === "b
 export const list: Optional = by("a list", Array.isArray);
 /** An object; what is in it is looked at elsewhere. */
 export const record: Optional = by("an object", isObject);
+/** A list of things that all fit. */
+export function listOf(one: Fit, expected: string): Optional {
+  return by(expected, (value) => Array.isArray(value) && value.every((item) => one.fits(item)));
+}
+/** A list of texts. */
+export const texts: Optional = listOf(text, "a list of strings");
+/** A function. */
+export const callable: Optional = by("a function", (value) => typeof value === "function");
 /** What is looked at elsewhere. */
 export const anything: Optional = by("a value", () => true);
 /** One of some words. */

@@ -5,9 +5,10 @@
  */
 import { spawn } from "node:child_process";
 import { accessSync, constants, statSync } from "node:fs";
+import { compareVersions } from "./compare-versions.ts";
 import { searchPath, which } from "./process.ts";
 import { identityOf } from "./stat-cache.ts";
-import { compareVersions, type HostFile, type Requirement, type Tool } from "./tool.ts";
+import type { HostFile, Requirement, Tool } from "./tool.ts";
 
 /** What was found of a requirement. */
 export interface Finding {

@@ -3,6 +3,7 @@
  * @module
  */
 export { type Checksum, formatChecksums, parseChecksums } from "./checksums.ts";
+export { compareVersions } from "./compare-versions.ts";
 export type { Artifact, Form, Input, OutputSpec, Producer, Source, SourceGlob } from "./artifact.ts";
 export { output } from "./artifact.ts";
 export { digestFile } from "./digest.ts";
@@ -48,6 +49,7 @@ export {
   defineDistro,
   type Distro,
   type Installer,
+  type InstallerFits,
   type Release,
 } from "./plugin.ts";
 export type { FilePublisher, ImageFormat, ImagePublisher, PublishContext, PublishedFile, PublishedImage, Publisher, PublishedThere } from "./publisher.ts";
@@ -100,4 +102,4 @@ export {
   type Untracked,
 } from "./target.ts";
 export { proxyVariables } from "./url-password.ts";
-export { compareVersions, hostFile, type HostFile, type Requirement, tool, type Tool, type ToolOptions } from "./tool.ts";
+export { hostFile, type HostFile, type Requirement, tool, type Tool, type ToolOptions } from "./tool.ts";

@@ -4,9 +4,11 @@
  * @module
  */
 import { ExitCode, ImgtaskError } from "./error.ts";
+import * as fit from "./fit.ts";
 import type { Machine } from "./machine.ts";
 import type { PackageSet } from "./machine/package-set.ts";
 import type { AptArchive, Keyring, Media, NoticeSource } from "./media.ts";
+import { checkOptions, type Fits } from "./option.ts";
 import type { HostFile, Tool } from "./tool.ts";
 
 /** An architecture, described by what tools call it. Independent of any distribution. */
@@ -33,8 +35,19 @@ export interface Arch<Name extends string = string> {
   readonly userEmulation: HostFile;
 }
 
-/** Checks and freezes an architecture. */
+const archFits: Fits<Arch> = {
+  name: fit.needed(fit.text),
+  node: fit.needed(fit.text),
+  oci: fit.needed(fit.text),
+  console: fit.needed(fit.text),
+  grub: fit.needed(fit.record),
+  qemu: fit.needed(fit.record),
+  userEmulation: fit.needed(fit.record),
+};
+
+/** Checks and freezes an architecture. @throws {ImgtaskError} IMG2040 */
 export function defineArch<const Name extends string>(arch: Arch<Name>): Arch<Name> {
+  checkOptions("defineArch()", arch, archFits);
   return Object.freeze(arch);
 }
 
@@ -58,6 +71,9 @@ export interface AptRelease extends Release {
 /** Gives installer media; each distribution's own takes what it needs to know, `release` and `arch` at least. */
 export type Installer = (options: never) => Media;
 
+/** Of what installer media are asked by beside release, architecture and edition: what each option is. */
+export type InstallerFits<I extends (options: never) => Media> = Fits<Omit<Parameters<I>[0], "release" | "arch" | "edition">>;
+
 /**
  * A distribution. A new one is one file in `distros/`. One that has no `archive` has installer media only: no root file
  * system can be built of it.
@@ -79,6 +95,8 @@ export interface Distro<Name extends string = string, R extends string = string,
   notices?(of: { readonly release: string; readonly arch: string }): NoticeSource;
   /** Installer media. */
   readonly installer: I;
+  /** What `installer()` takes beside `release`, `arch` and `edition`. Others are refused. @default nothing */
+  readonly installerOptions?: Readonly<Record<string, fit.Fit>>;
 }
 
 /** A distribution of which root file systems are built, from an archive in Debian's format. */
@@ -89,6 +107,21 @@ export interface AptDistro<Name extends string = string, R extends string = stri
   /** Packages that a bootable system needs beside the base: kernel, init, what the machine's network needs. */
   bootPackages(arch: A, machine: Machine, release: R): readonly string[];
 }
+
+const distroFits: Fits<Distro & Partial<Pick<AptDistro, "archive" | "bootPackages">>> = {
+  name: fit.needed(fit.text),
+  title: fit.needed(fit.text),
+  releases: fit.needed(fit.record),
+  architectures: fit.needed(fit.record),
+  editions: fit.needed(fit.texts),
+  keys: fit.needed(fit.record),
+  packages: fit.record,
+  notices: fit.callable,
+  installer: fit.needed(fit.callable),
+  installerOptions: fit.record,
+  archive: fit.record,
+  bootPackages: fit.callable,
+};
 
 /** Refuses a key that an object lacks; for callers that the type checker did not stop. */
 function checkKey(code: string, what: string, title: string, known: readonly string[], asked: unknown): void {
@@ -115,16 +148,20 @@ export function checkKeyring(title: string, { keys, minisign = [] }: Keyring): v
 
 /**
  * Checks and freezes a distribution; keeps the names of releases, architectures and editions for the type checker.
- * Its functions refuse releases (IMG2102), architectures (IMG2103) and editions (IMG2106) that it does not have.
+ * Its functions refuse releases (IMG2102), architectures (IMG2103) and editions (IMG2106) that it does not have, and
+ * `installer()` other options than its own (IMG2040).
  *
- * @throws {ImgtaskError} IMG2104 when a pinned fingerprint is not a full one in upper case.
+ * @throws {ImgtaskError} IMG2104 when a pinned fingerprint is not a full one in upper case, IMG2040 for a field that there is not, is missing or is something else.
  *
  * @example see `distros/debian.ts`
  */
 export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
+  checkOptions("defineDistro()", distro, distroFits);
   checkKeyring(distro.title, distro.keys);
   const releases = Object.keys(distro.releases), architectures = Object.keys(distro.architectures);
   const checkArch = (arch: unknown): void => checkKey("IMG2103", "architecture", distro.title, architectures, arch);
+  const name = (known: readonly string[]): fit.Optional => fit.by(known.map((one) => `"${one}"`).join(" or "), (value) => typeof value === "string");
+  const options = { release: fit.needed(name(releases)), arch: fit.needed(name(architectures)), edition: name(distro.editions), ...distro.installerOptions };
   const installer = distro.installer as unknown as (options: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }) => Media;
   return Object.freeze({
     ...distro,
@@ -136,14 +173,15 @@ export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
           },
         }
       : {}),
-    installer(options: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }): Media {
-      checkKey("IMG2102", "release", distro.title, releases, options.release);
-      checkArch(options.arch);
-      const { edition = distro.editions[0] } = options;
+    installer(asked: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }): Media {
+      checkOptions(`installer() of ${distro.title}`, asked, options);
+      checkKey("IMG2102", "release", distro.title, releases, asked.release);
+      checkArch(asked.arch);
+      const { edition = distro.editions[0] } = asked;
       checkKey("IMG2106", "edition", distro.title, distro.editions, edition);
       // The names are checked.
-      const notices = distro.notices?.({ release: options.release as string, arch: options.arch as string });
-      return { ...installer({ ...options, edition }), ...(notices === undefined ? {} : { notices }) };
+      const notices = distro.notices?.({ release: asked.release as string, arch: asked.arch as string });
+      return { ...installer({ ...asked, edition }), ...(notices === undefined ? {} : { notices }) };
     },
   }) as unknown as D;
 }

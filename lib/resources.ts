@@ -32,6 +32,9 @@ export interface Resources {
   readonly locks?: readonly string[];
 }
 
+/** What can be taken. */
+export const resourceNames: readonly (keyof Resources)[] = ["cpu", "memory", "disk", "network", "kvm", "locks"];
+
 /** {@linkcode Resources} as they stand in a declaration: in bytes, and only what is taken. */
 export interface Demand {
   readonly cpu: number;
@@ -63,9 +66,8 @@ export function demandOf(resources: Resources, target: string, location: Locatio
       ...(location === undefined ? {} : { location }),
     });
   const { cpu = 1, memory = 0, disk = 0, network = false, kvm = false, locks = [] } = resources;
-  const known = ["cpu", "memory", "disk", "network", "kvm", "locks"];
-  const unknown = Object.keys(resources).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw bad(unknown, unknown, `one of ${known.join(", ")}`);
+  const unknown = Object.keys(resources).find((name) => !(resourceNames as readonly string[]).includes(name));
+  if (unknown !== undefined) throw bad(unknown, unknown, `one of ${resourceNames.join(", ")}`);
   if (typeof cpu !== "number" || !Number.isFinite(cpu) || cpu < 0) throw bad("cpu", Number.isNaN(cpu) ? "NaN" : cpu, "a number of cores, 0 or more");
   const size = (what: string, value: unknown): number => {
     const bytes = bytesOf(value);

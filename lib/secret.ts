@@ -5,6 +5,8 @@
  */
 import { callerLocation } from "./caller.ts";
 import { ExitCode, ImgtaskError } from "./error.ts";
+import * as fit from "./fit.ts";
+import { checkOptions, type Fits } from "./option.ts";
 
 /** Where a secret is: plain data, part of the fingerprint. The value is not. */
 export type SecretRef =
@@ -67,7 +69,10 @@ export interface SecretFunctions {
   manager(manager: string, name: string, read: SecretReader, options?: SecretOptions): Secret;
 }
 
+const fits: Fits<SecretOptions> = { version: fit.text };
+
 function make(from: "environment" | "file", name: string, options: SecretOptions): Secret {
+  checkOptions(`secret.${from === "file" ? "file" : "env"}()`, options, fits);
   const good = typeof name === "string" && (from === "file" ? name !== "" && !name.includes("\0") : /^[A-Za-z_][A-Za-z0-9_]*$/.test(name));
   const location = good ? undefined : callerLocation();
   if (!good) {
@@ -84,8 +89,10 @@ function make(from: "environment" | "file", name: string, options: SecretOptions
 export const secret: SecretFunctions = Object.freeze({
   env: (name: string, options: SecretOptions = {}) => make("environment", name, options),
   file: (path: string, options: SecretOptions = {}) => make("file", path, options),
-  manager: (manager: string, name: string, read: SecretReader, options: SecretOptions = {}): Secret =>
-    Object.freeze({ type: "secret" as const, from: "manager" as const, manager, name, read, ...(options.version === undefined ? {} : { version: options.version }) }),
+  manager: (manager: string, name: string, read: SecretReader, options: SecretOptions = {}): Secret => {
+    checkOptions("secret.manager()", options, fits);
+    return Object.freeze({ type: "secret" as const, from: "manager" as const, manager, name, read, ...(options.version === undefined ? {} : { version: options.version }) });
+  },
 });
 
 /** The plain data of handles, by name. */

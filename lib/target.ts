@@ -5,15 +5,16 @@
  */
 import { makeArtifact, type Artifact, type OutputSpec } from "./artifact.ts";
 import { callerFrames, callerLocation, placeIn } from "./caller.ts";
-import type { AskNotices, Inputs, Outputs, Params, PinContext, PinSpec, RunContext, TypeOf, Untracked } from "./context.ts";
+import type { AskNotices, Inputs, Outputs, Params, PinContext, RunContext, TypeOf, Untracked } from "./context.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 import * as fit from "./fit.ts";
 import { type InputRef, type Json, lift } from "./lift.ts";
 import type { LockEntry, Pin } from "./lock-file.ts";
-import { checkOptions, type Fits } from "./option.ts";
-import { type Demand, demandOf, type Resources } from "./resources.ts";
+import { checkCall, checkOptions } from "./option.ts";
+import { type Demand, demandOf } from "./resources.ts";
 import { checkPatience, type Retries } from "./retry.ts";
 import { type SecretRef, secretRefs, type Secrets } from "./secret.ts";
+import { checkSpec, type TargetSpec } from "./spec.ts";
 import type { Requirement } from "./tool.ts";
 
 export type {
@@ -21,88 +22,7 @@ export type {
 } from "./context.ts";
 export type { InputRef, Json } from "./lift.ts";
 export { source, type SourceFunction } from "./source.ts";
-
-/** What `target()` takes. */
-export interface TargetSpec<I extends Inputs, P extends Params, O extends Outputs, S extends Secrets = {}> {
-  /** One line for `imgtask list`. */
-  readonly description?: string;
-  /** What it reads. @default {} */
-  readonly inputs?: I;
-  /** Values the recipe depends on. @default {} */
-  readonly params?: P;
-  /** Names of environment variables the recipe may read; their values are part of the fingerprint. @default [] */
-  readonly env?: readonly string[];
-  /**
-   * Values that only the recipe gets: they enter no fingerprint, log, record or output. Where they are and their
-   * `version` are part of the fingerprint. @default {}
-   */
-  readonly secrets?: S;
-  /** What it needs from the host. @default [] */
-  readonly tools?: readonly Requirement[];
-  /** What it makes. */
-  readonly outputs: O;
-  /** Architecture of what it makes, as of `plugins/arch`. */
-  readonly platform?: string;
-  /** What it takes of the host while it runs. No part of the fingerprint. @default { cpu: 1 } */
-  readonly resources?: Resources;
-  /** Milliseconds after which an attempt is ended and fails. No part of the fingerprint. @default none */
-  readonly timeout?: number;
-  /** How often it is tried again after a temporary failure of the network. No part of the fingerprint. @default never */
-  readonly retries?: Retries;
-  /**
-   * What it uses on purpose beside inputs and outputs, and that its result does not depend on: where to find a
-   * mirror, a proxy, a key that is kept, a directory to publish to. Paths are below the directory of the imagefile, or absolute.
-   * Not part of the fingerprint; only `run --audit` looks at the places. @default nothing
-   */
-  readonly untracked?: Untracked;
-  /**
-   * Whether its log is for some eyes only: shown nowhere, and encrypted with age at the end of the run, for the
-   * recipients in `IMGTASK_LOG_RECIPIENTS`. No part of the fingerprint. @default false
-   */
-  readonly sensitive?: boolean;
-  /**
-   * Files that the recipe makes beside its outputs and that stay where they are, as a private key: while one of them is
-   * missing, the target is stale. What is in them is no part of the fingerprint, and of no record. Below the directory of
-   * the imagefile, or absolute. @default none
-   */
-  readonly keeps?: readonly string[];
-  /** Its entry in `imgtask.lock`: part of the fingerprint, and given to the recipe, which may change it. @default none */
-  readonly pin?: PinSpec;
-  /** Asks which security notices concern what it makes, for `imgtask outdated`. No part of the fingerprint. @default nobody is asked */
-  readonly notices?: AskNotices;
-  /**
-   * Secrets for `pin.resolve` and `notices`, which ask outside a run. The recipe gets none of them, and they are no part of
-   * the fingerprint. @default {}
-   */
-  readonly asks?: Secrets;
-  /** For plugins: `import.meta.url` of the recipe's module. @default the imagefile and the modules it imports */
-  readonly module?: string;
-  /** Makes the outputs. Runs only when the fingerprint changed. */
-  readonly run: (context: RunContext<I, P, O, S>) => Promise<void> | void;
-}
-
-const isFunction = fit.by("a function", (value) => typeof value === "function");
-const fits: Fits<TargetSpec<Inputs, Params, Outputs, Secrets>> = {
-  description: fit.text,
-  inputs: fit.record,
-  params: fit.anything,
-  env: fit.list,
-  secrets: fit.record,
-  tools: fit.list,
-  outputs: fit.needed(fit.record),
-  platform: fit.text,
-  resources: fit.record,
-  timeout: fit.anything,
-  retries: fit.record,
-  untracked: fit.record,
-  sensitive: fit.flag,
-  keeps: fit.list,
-  pin: fit.record,
-  asks: fit.record,
-  notices: isFunction,
-  module: fit.text,
-  run: fit.needed(isFunction),
-};
+export type { TargetSpec } from "./spec.ts";
 
 /** A declared target. A frozen value: what it holds are names, not content. */
 export interface Target<Name extends string = string, O extends Outputs = Outputs> {
@@ -226,7 +146,7 @@ function checkOutputPath(path: string, target: string, location: Location | unde
  *
  * @param name `kind:name`; unique in the imagefile.
  * @throws {ImgtaskError} IMG2001 for a bad name, IMG2002 for a parameter that cannot be hashed or resources that make no sense, IMG2003 for an
- * output outside the project.
+ * output outside the project, IMG2040 for a field that there is not, that is missing, or that is something else.
  *
  * @example
  * ```ts
@@ -251,7 +171,7 @@ export function target<
   const frames = callerFrames();
   const location = placeIn(frames);
   checkName(name, location);
-  checkOptions(`target("${name}")`, spec, fits);
+  checkSpec(`target("${name}")`, spec);
   if (name === "group" || name.startsWith("group:")) throw reserved(name, location);
   checkPatience(spec.retries, spec.timeout, name, location);
   const found: Record<string, InputRef> = {};
@@ -318,6 +238,9 @@ export interface Group<Name extends string = string> {
   readonly members: readonly string[];
 }
 
+const groupFits = { description: fit.text };
+const memberFits = { members: fit.needed(fit.listOf(fit.by("a target", (value) => fit.isObject(value) && typeof value["name"] === "string"), "a list of targets")) };
+
 /**
  * Gives several targets one name. As the imagefile's default export it is what `imgtask run` builds without names.
  *
@@ -331,6 +254,8 @@ export function group<const Name extends string>(
   members: readonly { readonly name: string }[],
   options: { readonly description?: string } = {},
 ): Group<Name> {
+  checkCall("group", name, options, groupFits);
+  checkOptions(`group("${name}")`, { members }, memberFits);
   const names = members.map((member) => member.name);
   const made = Object.freeze({ name, description: options.description, members: Object.freeze(names) });
   // A group has no recipe.

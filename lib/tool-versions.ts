@@ -5,13 +5,14 @@
  */
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { compareVersions } from "./compare-versions.ts";
 import { digestOf } from "./digest.ts";
 import { ImgtaskError, ExitCode } from "./error.ts";
 import { type Finding, probe, probeAll } from "./host.ts";
 import { searchPath, which } from "./process.ts";
 import { identityOf } from "./stat-cache.ts";
 import { Witness } from "./witness.ts";
-import { compareVersions, type Requirement, type Tool } from "./tool.ts";
+import type { Requirement, Tool } from "./tool.ts";
 
 interface Known {
   readonly identity: string;

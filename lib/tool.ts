@@ -3,6 +3,8 @@
  * Plain data: knows no tool by name and runs nothing.
  * @module
  */
+import * as fit from "./fit.ts";
+import { checkCall, checkOptions, type Fits } from "./option.ts";
 
 /** A program on the host. Its version enters the fingerprint of the targets that use it. */
 export interface Tool {
@@ -47,8 +49,18 @@ export interface ToolOptions {
   readonly packages: Readonly<Record<string, string>>;
 }
 
+const fits: Fits<ToolOptions> = {
+  versionArgs: fit.texts,
+  versionPattern: fit.by("a regular expression", (value) => value instanceof RegExp),
+  min: fit.text,
+  packages: fit.needed(fit.record),
+};
+const fileFits: Fits<Omit<HostFile, "type">> = { name: fit.needed(fit.text), anyOf: fit.needed(fit.texts), packages: fit.needed(fit.record), hint: fit.text };
+
 /**
  * Declares a program on the host.
+ *
+ * @throws {ImgtaskError} IMG2040 for an option that there is not, that is missing, or that is something else.
  *
  * @example
  * ```ts
@@ -56,6 +68,7 @@ export interface ToolOptions {
  * ```
  */
 export function tool(name: string, options: ToolOptions): Tool {
+  checkCall("tool", name, options, fits);
   return Object.freeze({
     type: "tool",
     name,
@@ -66,17 +79,8 @@ export function tool(name: string, options: ToolOptions): Tool {
   });
 }
 
-/** Declares a file that must exist on the host. */
+/** Declares a file that must exist on the host. @throws {ImgtaskError} IMG2040 as {@linkcode tool} */
 export function hostFile(options: Omit<HostFile, "type">): HostFile {
+  checkOptions("hostFile()", options, fileFits);
   return Object.freeze({ type: "host file", ...options });
-}
-
-/** Compares dotted version numbers: negative when `a` is older. Parts that are no numbers count as 0. */
-export function compareVersions(a: string, b: string): number {
-  const left = a.split("."), right = b.split(".");
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const difference = (Number.parseInt(left[i] ?? "0", 10) || 0) - (Number.parseInt(right[i] ?? "0", 10) || 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }

@@ -16,7 +16,7 @@ import { pad, painter, printable } from "../report/text.ts";
 import type { Requirement } from "../tool.ts";
 import { findProject } from "../project.ts";
 import { openTrust } from "../state.ts";
-import { compareVersions } from "../tool.ts";
+import { compareVersions } from "../compare-versions.ts";
 import { type CommandContext, dataColor } from "./context.ts";
 
 /** Something about the host that no target declares. */

@@ -4,6 +4,8 @@
  * @module
  */
 import { ExitCode, ImgtaskError } from "../error.ts";
+import * as fit from "../fit.ts";
+import { checkCall, type Fits } from "../option.ts";
 import { check } from "./check.ts";
 
 /** What installs packages. */
@@ -22,6 +24,8 @@ function checkPackage(name: string): void {
   check(/^[a-z0-9][a-z0-9.+_-]*(:[a-z0-9]+)?$/i.test(name), "package", name, "a package name");
 }
 
+const fits: Fits<PackageSet["packages"]> = { apt: fit.texts, dnf: fit.texts };
+
 /**
  * Declares a set of packages whose names differ between package managers.
  *
@@ -31,6 +35,7 @@ function checkPackage(name: string): void {
  * ```
  */
 export function packageSet(name: string, packages: PackageSet["packages"]): PackageSet {
+  checkCall("packageSet", name, packages, fits);
   for (const names of Object.values(packages)) for (const one of names) checkPackage(one);
   return Object.freeze({ type: "package set", name, packages: Object.freeze({ ...packages }) });
 }

@@ -3,7 +3,7 @@
  * which they were declared and nowhere else. Fetches nothing.
  * @module
  */
-import { ExitCode, ImgtaskError, type Secret, type Secrets } from "../../lib/mod.ts";
+import { checkOptions, ExitCode, fit, type Fits, ImgtaskError, type Secret, type Secrets } from "../../lib/mod.ts";
 import { printable, redact } from "./mirror.ts";
 
 /** What all credentials have. */
@@ -82,7 +82,17 @@ function checkOrigin(text: string): string {
 
 const ownHeaders = /^(?:host|range|if-range|connection|content-length|content-type|transfer-encoding|accept-encoding|user-agent|proxy-.*)$/i;
 
+const scoped = { origin: fit.needed(fit.text), type: fit.needed(fit.word("bearer", "basic", "header")) };
+const fits: { readonly [Type in Credentials["type"]]: Fits<Extract<Credentials, { readonly type: Type }>> } = {
+  bearer: { ...scoped, token: fit.needed(fit.secretHandle) },
+  basic: { ...scoped, user: fit.needed(fit.text), password: fit.needed(fit.secretHandle) },
+  header: { ...scoped, name: fit.needed(fit.text), value: fit.needed(fit.secretHandle) },
+};
+
 function formOf(credentials: Credentials): { readonly form: CredentialForm; readonly secret: Secret } {
+  const call = '"credentials" of download()';
+  checkOptions(call, fit.isObject(credentials) ? { type: credentials["type"] } : credentials, { type: scoped.type });
+  checkOptions(call, credentials, fits[credentials.type]);
   const origin = checkOrigin(credentials.origin);
   switch (credentials.type) {
     case "bearer":

@@ -5,13 +5,14 @@
  */
 import { chmod, mkdir, readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { isImgtaskError, type Json, type Media, output, type OutputSpec, proxyVariables, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { checkCall, fit, type Fits, isImgtaskError, type Json, type Media, output, type OutputSpec, proxyVariables, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { type Access, accessOf, termsFor } from "./access.ts";
 import type { Credentials } from "./credentials.ts";
 import { tooSlow } from "./failure.ts";
 import { fetchImage, imageEnv, imageReads, partialDirectory, imageSecrets, mediaParams } from "./image.ts";
 import type { DownloadLimits } from "./limits.ts";
 import { logDirectory, logVerification, verdictOf } from "./log.ts";
+import { checkMedia } from "./media.ts";
 import { hostMirrors } from "./mirror.ts";
 import { fetchPackage } from "./package.ts";
 import { isOpen } from "./pin.ts";
@@ -59,6 +60,8 @@ export interface DownloadOptions {
   readonly limits?: DownloadLimits;
 }
 
+const fits: Fits<DownloadOptions> = { credentials: fit.either(fit.record, fit.list), limits: fit.record };
+
 async function run(given: RunContext, access: Access): Promise<void> {
   const { media } = given.params as unknown as { media: Media };
   const context = { ...given, terms: termsFor(access, given) };
@@ -88,7 +91,7 @@ async function run(given: RunContext, access: Access): Promise<void> {
  * @param name what follows `download:` in the target's name.
  * @param media from a distribution: `debian.installer({ release: "bookworm", arch: "x86_64" })`.
  * @param options credentials for mirrors, and limits.
- * @throws {ImgtaskError} IMG2650 for bad credentials, IMG2656 for bad limits; when run: IMG5001 to IMG5015, IMG4020, IMG4021, IMG4080, IMG2105
+ * @throws {ImgtaskError} IMG2040 for what is no media or no option, IMG2104 for keys that are none, IMG2650 for bad credentials, IMG2656 for bad limits; when run: IMG5001 to IMG5015, IMG4020, IMG4021, IMG4080, IMG2105
  * and IMG2655, see README.md ("Errors").
  *
  * @example
@@ -103,6 +106,8 @@ async function run(given: RunContext, access: Access): Promise<void> {
  * ```
  */
 export function download<const Name extends string, const M extends Media>(name: Name, media: M, options: DownloadOptions = {}): Download<Name, M> {
+  checkCall("download", name, options, fits);
+  checkMedia(`download("${name}")`, media);
   const access = accessOf(options), { credentials, secrets } = access;
   const declared = target(`download:${name}`, {
     description: `Download ${media.id}`,

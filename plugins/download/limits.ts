@@ -2,7 +2,7 @@
  * How much a download may take: of bytes, of time, and how slow it may be. Pure; measures nothing itself.
  * @module
  */
-import { bytesOf, ExitCode, ImgtaskError, type Size } from "../../lib/mod.ts";
+import { bytesOf, checkNames, ExitCode, ImgtaskError, type Size } from "../../lib/mod.ts";
 
 /**
  * What ends a download. What came of an image until then is kept, and the next run goes on with it.
@@ -58,8 +58,7 @@ export function limitsOf(limits: DownloadLimits = {}): Limits {
     if (!Number.isInteger(given) || given < 1 || given > longest) throw refuse(name, `milliseconds, from 1 to ${longest}`, given);
     return given;
   };
-  const unknown = Object.keys(limits).find((name) => !(name in defaultLimits));
-  if (unknown !== undefined) throw refuse(unknown, Object.keys(defaultLimits).map((name) => `"${name}"`).join(", "), (limits as Record<string, unknown>)[unknown]);
+  checkNames('"limits" of download()', limits, Object.keys(defaultLimits));
   return { size: bytes("size", 1), time: time("time"), idle: time("idle"), rate: bytes("rate", 0)! };
 }
 

@@ -7,9 +7,9 @@ import { randomBytes } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { chmod, open, readlink, rename, symlink } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { ExitCode, ImgtaskError, type FilePublisher, tool } from "../../lib/mod.ts";
+import { checkOptions, ExitCode, ImgtaskError, type FilePublisher, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
-import { checkLayout, latestLinks, type LayoutOptions, nameOfIn } from "./layout.ts";
+import { checkLayout, latestLinks, layoutFits, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { checkPublishedName } from "./names.ts";
 
 const partPattern = /^\.imgtask-[0-9a-f]{16}\.part$/;
@@ -77,6 +77,7 @@ export function directory(path: string, layout: LayoutOptions = {}): FilePublish
       exitCode: ExitCode.usage,
     });
   }
+  checkOptions("directory()", layout, layoutFits);
   checkLayout(layout, "directory");
   const { build, latest } = layout;
   return Object.freeze({

@@ -4,7 +4,7 @@
  * @module
  */
 import { statSync } from "node:fs";
-import { type PublishContext, type PublishedFile, type FilePublisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type PublishContext, type PublishedFile, type FilePublisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere, tooLarge, unexpectedAnswer } from "./failure.ts";
 import { type Api, type Asset, assetsOf, createDraft, makePublic, releasesOf, removeAsset, uploadAsset } from "./github-api.ts";
@@ -28,6 +28,16 @@ export interface GithubOptions {
   readonly token?: Secret;
 }
 
+const fits: Fits<GithubOptions> = {
+  repository: fit.needed(fit.text),
+  tag: fit.needed(fit.text),
+  commit: fit.text,
+  title: fit.text,
+  notes: fit.text,
+  prerelease: fit.flag,
+  token: fit.secretHandle,
+};
+
 /** Bytes that an asset stays below, by GitHub's documentation. */
 const assetLimit = 2 ** 31;
 
@@ -50,12 +60,12 @@ const assetLimit = 2 ** 31;
  * ```
  */
 export function github(options: GithubOptions): FilePublisher {
+  checkOptions("github()", options, fits);
   const { repository, tag, commit, title = tag, notes = "", prerelease = false, token = secret.env("GITHUB_TOKEN") } = options;
-  if (typeof repository !== "string" || !/^[A-Za-z0-9][A-Za-z0-9-]*\/[A-Za-z0-9._-]+$/.test(repository) || /\/\.{1,2}$/.test(repository)) {
+  if (!/^[A-Za-z0-9][A-Za-z0-9-]*\/[A-Za-z0-9._-]+$/.test(repository) || /\/\.{1,2}$/.test(repository)) {
     throw badOption("github", "repository", repository, '"OWNER/NAME"');
   }
-  if (typeof tag !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._+/-]{0,199}$/.test(tag)) throw badOption("github", "tag", tag, "the name of a tag");
-  if (token.type !== "secret") throw badOption("github", "token", typeof token, 'a secret: secret.env("GITHUB_TOKEN")');
+  if (!/^[A-Za-z0-9][A-Za-z0-9._+/-]{0,199}$/.test(tag)) throw badOption("github", "tag", tag, "the name of a tag");
   return Object.freeze({
     name: "github",
     params: { repository, tag, title, notes, prerelease, ...(commit === undefined ? {} : { commit }) },

@@ -3,7 +3,7 @@
  * Pure: knows no place to publish to.
  * @module
  */
-import { ExitCode, ImgtaskError } from "../../lib/mod.ts";
+import { ExitCode, fit, type Fits, ImgtaskError } from "../../lib/mod.ts";
 
 /** What publishers to places with directories take. */
 export interface LayoutOptions {
@@ -19,6 +19,9 @@ export interface LayoutOptions {
    */
   readonly latest?: boolean;
 }
+
+/** Of each option what it is. */
+export const layoutFits: Fits<LayoutOptions> = { build: fit.text, latest: fit.flag };
 
 /** Directories that are not called as the kind. */
 const directories: Readonly<Record<string, string>> = { disk: "disks" };

@@ -5,10 +5,10 @@
  */
 import { statSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { type PublishContext, type FilePublisher, proxyVariables, type Secret, tool } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type PublishContext, type FilePublisher, proxyVariables, type Secret, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption } from "./failure.ts";
-import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
+import { checkLayout, layoutFits, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { attributeOf, attributesName, LfsRepository, pointerTo } from "./lfs-repository.ts";
 import { checkPublishedName } from "./names.ts";
 
@@ -26,13 +26,22 @@ export interface LfsOptions extends Pick<LayoutOptions, "build"> {
   readonly largeFrom?: number;
 }
 
+const fits: Fits<LfsOptions> = {
+  repository: fit.needed(fit.text),
+  branch: fit.text,
+  token: fit.secretHandle,
+  user: fit.text,
+  largeFrom: fit.number,
+  build: layoutFits.build,
+};
+
 function check({ repository, branch, token, user, largeFrom, ...layout }: LfsOptions): void {
-  const local = typeof repository === "string" && isAbsolute(repository) && !/[\0\n]/.test(repository);
-  const url = typeof repository === "string" && /^(?:https?:\/\/[^/@?#\s]+\/[^?#\s]+|file:\/\/\/[^?#\s]+)$/.test(repository) && URL.canParse(repository);
+  const local = isAbsolute(repository) && !/[\0\n]/.test(repository);
+  const url = /^(?:https?:\/\/[^/@?#\s]+\/[^?#\s]+|file:\/\/\/[^?#\s]+)$/.test(repository) && URL.canParse(repository);
   if (!local && !url) throw badOption("lfs", "repository", repository, "an http or https URL without user and password, a file URL, or an absolute path");
-  if (branch !== undefined && (typeof branch !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/.test(branch) || /\.\.|\/\/|\/\.|\.lock(?:\/|$)|[./]$/.test(branch))) throw badOption("lfs", "branch", branch, "the name of a branch");
-  if (token !== undefined && (token.type !== "secret" || !/^https?:/.test(repository))) throw badOption("lfs", "token", typeof token, 'a secret, for an http or https URL: secret.env("LFS_TOKEN")');
-  if (user !== undefined && (typeof user !== "string" || !/^[A-Za-z0-9._@-]+$/.test(user))) throw badOption("lfs", "user", user, "the name of a user");
+  if (branch !== undefined && (!/^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/.test(branch) || /\.\.|\/\/|\/\.|\.lock(?:\/|$)|[./]$/.test(branch))) throw badOption("lfs", "branch", branch, "the name of a branch");
+  if (token !== undefined && !/^https?:/.test(repository)) throw badOption("lfs", "token", typeof token, "none: it is for an http or https URL");
+  if (user !== undefined && !/^[A-Za-z0-9._@-]+$/.test(user)) throw badOption("lfs", "user", user, "the name of a user");
   if (largeFrom !== undefined && (!Number.isInteger(largeFrom) || largeFrom < 1)) throw badOption("lfs", "largeFrom", largeFrom, "bytes: a whole number above 0");
   checkLayout(layout, "lfs");
 }
@@ -61,6 +70,7 @@ function check({ repository, branch, token, user, largeFrom, ...layout }: LfsOpt
  * ```
  */
 export function lfs(options: LfsOptions): FilePublisher {
+  checkOptions("lfs()", options, fits);
   check(options);
   const { repository, branch = "main", token, user = "x-access-token", largeFrom = 2 ** 20, build } = options;
   const url = isAbsolute(repository) ? new URL(`file://${repository.split("/").map(encodeURIComponent).join("/")}`).href : repository;

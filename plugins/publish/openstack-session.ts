@@ -3,7 +3,7 @@
  * out while an image was sent is renewed. Knows no images.
  * @module
  */
-import type { PublishContext, Secret } from "../../lib/mod.ts";
+import { fit, type Fits, type PublishContext, type Secret } from "../../lib/mod.ts";
 import { busy, changedMeanwhile, clearText, credentialsRefused, missingThere, placeFull, said, unexpectedAnswer, writingDenied } from "./failure.ts";
 import { type Body, json, parsed, type Reply, send, type Server, serverOf, type ServerOptions } from "./rest.ts";
 
@@ -37,6 +37,15 @@ export type OpenstackAuth =
     }
   /** An image service without Keystone: needs `endpoint`. */
   | { readonly method: "none" };
+
+type Methods = OpenstackAuth["method"];
+/** Of each way to log in, what it takes. */
+export const authFits: { readonly [Method in Methods]: Fits<Extract<OpenstackAuth, { readonly method: Method }>> } = {
+  "application-credential": { method: fit.needed(fit.text), id: fit.text, secret: fit.secretHandle },
+  password: { method: fit.needed(fit.text), user: fit.text, userDomain: fit.text, project: fit.text, projectDomain: fit.text, password: fit.secretHandle },
+  token: { method: fit.needed(fit.text), token: fit.secretHandle },
+  none: { method: fit.needed(fit.text) },
+};
 
 /** What leads to a cloud. */
 export interface Access {

@@ -3,11 +3,12 @@
  * Knows nothing of what is in an image but what it is told.
  * @module
  */
-import { type ImageFormat, type ImagePublisher, proxyVariables, type Secret, secret, type Source } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type ImageFormat, type ImagePublisher, proxyVariables, type Secret, secret, type Source } from "../../lib/mod.ts";
 import { badOption } from "./failure.ts";
 import { markReads } from "./mark.ts";
-import { type Access, openSession, type OpenstackAuth } from "./openstack-session.ts";
+import { type Access, authFits, openSession, type OpenstackAuth } from "./openstack-session.ts";
 import { publishImages } from "./openstack-images.ts";
+import { caFit } from "./rest.ts";
 
 export type { OpenstackAuth } from "./openstack-session.ts";
 
@@ -42,7 +43,19 @@ export interface OpenstackOptions {
 }
 
 const takes: readonly ImageFormat[] = ["qcow2", "raw", "vmdk", "vhd", "vhdx", "iso"];
-const methods: readonly OpenstackAuth["method"][] = ["application-credential", "password", "token", "none"];
+const methods = Object.keys(authFits);
+const fits: Fits<OpenstackOptions> = {
+  authUrl: fit.text,
+  auth: fit.by(`an object with "method": ${methods.map((one) => `"${one}"`).join(", ")}`, fit.isObject),
+  region: fit.text,
+  interface: fit.text,
+  endpoint: fit.text,
+  ca: caFit,
+  name: fit.text,
+  visibility: fit.text,
+  replace: fit.text,
+  properties: fit.record,
+};
 /** Where it is published to; the others say who does. */
 const placeVariables = [
   "OS_AUTH_URL", "OS_REGION_NAME", "OS_INTERFACE", "OS_IMAGE_ENDPOINT_OVERRIDE", "OS_PROJECT_ID", "OS_PROJECT_NAME", "OS_PROJECT_DOMAIN_ID", "OS_PROJECT_DOMAIN_NAME",
@@ -51,27 +64,25 @@ const placeVariables = [
 const userVariables = ["OS_USERNAME", "OS_USER_DOMAIN_ID", "OS_USER_DOMAIN_NAME"] as const;
 
 function check(options: OpenstackOptions): void {
+  checkOptions("openstack()", options, fits);
   const { authUrl, auth, endpoint, region, interface: way, visibility, replace, name, properties = {}, ca } = options;
   const bad = (option: keyof OpenstackOptions, expected: string): never => {
     throw badOption("openstack", option, options[option], expected);
   };
   for (const [option, url] of [["authUrl", authUrl], ["endpoint", endpoint]] as const) {
     if (url === undefined) continue;
-    if (typeof url !== "string" || !/^https?:\/\/[^/@?#\s]+(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(url) || !URL.canParse(url)) bad(option, "an http or https URL without user, password and query");
+    if (!/^https?:\/\/[^/@?#\s]+(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(url) || !URL.canParse(url)) bad(option, "an http or https URL without user, password and query");
     if (auth?.method !== "none" && url.startsWith("http:") && !/^http:\/\/(?:localhost|127(?:\.\d+){3}|\[::1\])(?:[:/]|$)/.test(url)) bad(option, "an https URL: credentials go there");
   }
-  if (auth !== undefined && !methods.includes(auth.method)) throw badOption("openstack", "auth", (auth as { method?: unknown }).method, `a method: ${methods.map((one) => `"${one}"`).join(", ")}`);
+  if (auth !== undefined) checkOptions('"auth" of openstack()', { method: auth.method }, { method: fit.needed(fit.word(...methods)) });
   if (auth?.method === "none" && endpoint === undefined) bad("endpoint", "the URL of Glance, where there is no Keystone");
-  for (const one of Object.values(secretsOf(auth))) {
-    // Not shown: it may be the secret itself.
-    if ((one as { type?: unknown } | undefined)?.type !== "secret") throw badOption("openstack", "auth", typeof one, 'handles to secrets: secret.env("OS_PASSWORD")');
-  }
+  if (auth !== undefined) checkOptions('"auth" of openstack()', auth, authFits[auth.method]);
   if (region !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._ -]*$/.test(region)) bad("region", "the name of a region");
   if (way !== undefined && !["public", "internal", "admin"].includes(way)) bad("interface", `"public", "internal" or "admin"`);
   if (visibility !== undefined && !["private", "shared", "community", "public"].includes(visibility)) bad("visibility", `"private", "shared", "community" or "public"`);
   if (replace !== undefined && !["hide", "delete"].includes(replace)) bad("replace", `"hide" or "delete"`);
   if (name !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._+@=-]{0,199}$/.test(name)) bad("name", `letters, digits, ".", "_", "+", "@", "=", "-", beginning with a letter or digit; 200 at most`);
-  if (ca !== undefined && (typeof ca === "string" ? ca === "" : typeof ca.path !== "string")) bad("ca", 'source("config/ca.pem") or the path of such a file');
+  if (ca === "") bad("ca", 'source("config/ca.pem") or the path of such a file');
   for (const [key, value] of Object.entries(properties)) {
     if (!/^[a-z][a-z0-9_]{0,254}$/.test(key) || /^(?:imgtask_.*|id|name|status|visibility|protected|os_hidden|os_hash_.*|owner|size|checksum|min_disk|min_ram|disk_format|container_format|tags|file|schema|self|stores|locations|direct_url)$/.test(key) || typeof value !== "string") {
       throw badOption("openstack", "properties", { [key]: value }, "names of lower-case letters, digits and \"_\" that Glance and imgtask do not use themselves, with texts");

@@ -3,11 +3,11 @@
  * Knows nothing of what the images are but their formats.
  * @module
  */
-import { type ImageFormat, type ImagePublisher, type PublishContext, type PublishedImage, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type ImageFormat, type ImagePublisher, type PublishContext, type PublishedImage, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { badOption, damagedOnTheWay, missingThere, placeFull } from "./failure.ts";
 import { told } from "./pieces.ts";
 import { type Content, type PveStorage, removeVolume, statusOf, upload, type Volume, volumesOf } from "./proxmox-api.ts";
-import { caPath, checkServer, serverOf, type ServerOptions } from "./rest.ts";
+import { caPath, checkServer, serverFits, serverOf, type ServerOptions } from "./rest.ts";
 
 /** What `proxmox()` takes. */
 export interface ProxmoxOptions extends ServerOptions {
@@ -21,6 +21,15 @@ export interface ProxmoxOptions extends ServerOptions {
   /** Whether earlier volumes of the same image are removed when the new one is there. Needs the privilege Datastore.Allocate. @default false */
   readonly replace?: boolean;
 }
+
+const fits: Fits<ProxmoxOptions> = {
+  ...serverFits,
+  node: fit.needed(fit.text),
+  storage: fit.needed(fit.text),
+  tokenId: fit.needed(fit.text),
+  token: fit.secretHandle,
+  replace: fit.flag,
+};
 
 /** Under which content a format is kept, by the end of its name. */
 const contents: Readonly<Partial<Record<ImageFormat, Content>>> = { iso: "iso", ova: "import", qcow2: "import", raw: "import", vmdk: "import" };
@@ -50,12 +59,12 @@ const contents: Readonly<Partial<Record<ImageFormat, Content>>> = { iso: "iso", 
  * ```
  */
 export function proxmox(options: ProxmoxOptions): ImagePublisher {
+  checkOptions("proxmox()", options, fits);
   checkServer(options, "proxmox");
   const { url, node, storage, tokenId, token = secret.env("PROXMOX_TOKEN_SECRET"), replace = false } = options;
-  if (typeof node !== "string" || !/^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/.test(node)) throw badOption("proxmox", "node", node, "the name of a node");
-  if (typeof storage !== "string" || !/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/.test(storage)) throw badOption("proxmox", "storage", storage, "the id of a storage");
-  if (typeof tokenId !== "string" || !/^[^\s:/!=@]+@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+$/.test(tokenId)) throw badOption("proxmox", "tokenId", typeof tokenId, "USER@REALM!NAME, without the token's secret");
-  if (token.type !== "secret") throw badOption("proxmox", "token", typeof token, 'a secret: secret.env("PROXMOX_TOKEN_SECRET")');
+  if (!/^[A-Za-z0-9][A-Za-z0-9-]{0,62}$/.test(node)) throw badOption("proxmox", "node", node, "the name of a node");
+  if (!/^[A-Za-z][A-Za-z0-9._-]*[A-Za-z0-9]$/.test(storage)) throw badOption("proxmox", "storage", storage, "the id of a storage");
+  if (!/^[^\s:/!=@]+@[A-Za-z][A-Za-z0-9._-]+![A-Za-z][A-Za-z0-9._-]+$/.test(tokenId)) throw badOption("proxmox", "tokenId", typeof tokenId, "USER@REALM!NAME, without the token's secret");
   const file = caPath(options);
   return Object.freeze({
     name: "proxmox",

@@ -54,14 +54,13 @@ export interface PublishOptions<A extends readonly Input[] = readonly Input[], T
   readonly sign?: Signer;
 }
 
-const listOf = (one: fit.Fit, expected: string): fit.Optional => fit.by(expected, (value) => Array.isArray(value) && value.every((item) => one.fits(item)));
 
 const fits: Fits<PublishOptions> = {
-  artifacts: fit.needed(listOf(fit.handle, "a list of targets or outputs of theirs")),
+  artifacts: fit.needed(fit.listOf(fit.handle, "a list of targets or outputs of theirs")),
   to: fit.needed(fit.by("a place, as directory() gives it", (value) => fit.isObject(value) && typeof value["publish"] === "function")),
-  tests: listOf(fit.handle, "a list of tests, as test() gives them"),
+  tests: fit.listOf(fit.handle, "a list of tests, as test() gives them"),
   untested: fit.text,
-  sboms: listOf(fit.target("inventory", ["name"], ""), "a list of SBOMs, as sbom() gives them"),
+  sboms: fit.listOf(fit.target("inventory", ["name"], ""), "a list of SBOMs, as sbom() gives them"),
   sign: fit.by("how to sign, as minisign() gives it", (value) => fit.isObject(value) && "scheme" in value),
 };
 

@@ -10,7 +10,7 @@ import https from "node:https";
 import { resolve } from "node:path";
 import { rootCertificates } from "node:tls";
 import { pipeline } from "node:stream/promises";
-import { ExitCode, ImgtaskError, type PublishContext, type Source } from "../../lib/mod.ts";
+import { ExitCode, fit, type Fits, ImgtaskError, type PublishContext, type Source } from "../../lib/mod.ts";
 import { badOption, said, unexpectedAnswer, unreachable } from "./failure.ts";
 import { proxyAgent } from "./s3-client.ts";
 
@@ -58,10 +58,15 @@ export interface ServerOptions {
   readonly ca?: Source | string;
 }
 
+/** A file with certificates: a handle, or its path. */
+export const caFit: fit.Optional = fit.either(fit.sourceHandle, fit.by("the path of a file with certificates", fit.text.fits));
+/** Of each option what it is. */
+export const serverFits: Fits<ServerOptions> = { url: fit.needed(fit.text), ca: caFit };
+
 /** Refuses an address that would send credentials in the clear, or that is none. @throws {ImgtaskError} IMG2520 */
 export function checkServer({ url, ca }: ServerOptions, publisher: string): void {
-  if (typeof url !== "string" || !/^https:\/\/[^/@?#\s]+\/?$/.test(url) || !URL.canParse(url)) throw badOption(publisher, "url", url, "an https URL without path, user and password");
-  if (ca !== undefined && (typeof ca === "string" ? ca === "" : typeof ca.path !== "string")) throw badOption(publisher, "ca", ca, 'source("config/ca.pem") or the path of such a file');
+  if (!/^https:\/\/[^/@?#\s]+\/?$/.test(url) || !URL.canParse(url)) throw badOption(publisher, "url", url, "an https URL without path, user and password");
+  if (ca === "") throw badOption(publisher, "ca", ca, 'source("config/ca.pem") or the path of such a file');
 }
 
 /** The path of the file with the certificates, or `undefined`. */

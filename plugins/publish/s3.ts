@@ -6,10 +6,10 @@
 import { statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { type PublishContext, type FilePublisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type PublishContext, type FilePublisher, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, otherBytesThere } from "./failure.ts";
-import { checkLayout, type LayoutOptions, nameOfIn } from "./layout.ts";
+import { checkLayout, layoutFits, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { checkPublishedName } from "./names.ts";
 import { connect, failureOf, loadSdk, statusOf } from "./s3-client.ts";
 import { abortAbandoned, type Bucket, lookUp, prepare, type Upload } from "./s3-upload.ts";
@@ -45,16 +45,34 @@ const smallestPart = 5 * 1024 * 1024;
 /** The SDK asks whether it runs within Lambda. */
 const environment = ["AWS_LAMBDA_NODEJS_NO_GLOBAL_AWSLAMBDA"] as const;
 
+const fits: Fits<S3Options> = {
+  bucket: fit.needed(fit.text),
+  prefix: fit.text,
+  region: fit.text,
+  endpoint: fit.text,
+  pathStyle: fit.flag,
+  credentials: fit.either(fit.word("chain"), fit.by("handles to secrets", fit.isObject)),
+  immutable: fit.flag,
+  partSize: fit.number,
+  conditional: fit.flag,
+  checksums: fit.flag,
+  build: layoutFits.build,
+};
+const credentialFits: Fits<Exclude<S3Options["credentials"], "chain" | undefined>> = {
+  accessKeyId: fit.needed(fit.secretHandle),
+  secretAccessKey: fit.needed(fit.secretHandle),
+  sessionToken: fit.secretHandle,
+};
+
 function check(options: S3Options): void {
+  checkOptions("s3()", options, fits);
   const { bucket, prefix = "", endpoint, partSize, credentials, region } = options;
-  if (typeof bucket !== "string" || !/^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$/.test(bucket)) throw badOption("s3", "bucket", bucket, "the name of a bucket");
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{2,254}$/.test(bucket)) throw badOption("s3", "bucket", bucket, "the name of a bucket");
   if (!/^(?:[A-Za-z0-9][A-Za-z0-9._+=-]*\/)*$/.test(prefix)) throw badOption("s3", "prefix", prefix, `"" or names, each with "/" behind it: "images/kali/"`);
   if (region !== undefined && !/^[a-z0-9-]+$/.test(region)) throw badOption("s3", "region", region, "the name of a region");
   if (endpoint !== undefined && (!/^https?:\/\/[^/@?#]+\/?$/.test(endpoint) || !URL.canParse(endpoint))) throw badOption("s3", "endpoint", endpoint, "an http or https URL without path, user and password");
   if (partSize !== undefined && (!Number.isInteger(partSize) || partSize < smallestPart || partSize > 2 ** 30)) throw badOption("s3", "partSize", partSize, "bytes, from 5 MiB to 1 GiB");
-  if (credentials !== undefined && credentials !== "chain" && (credentials.accessKeyId?.type !== "secret" || credentials.secretAccessKey?.type !== "secret")) {
-    throw badOption("s3", "credentials", typeof credentials, `"chain", or secrets: { accessKeyId: secret.env(…), secretAccessKey: secret.env(…) }`);
-  }
+  if (credentials !== undefined && credentials !== "chain") checkOptions('"credentials" of s3()', credentials, credentialFits);
   checkLayout(options, "s3");
 }
 

@@ -2,7 +2,7 @@
  * Signatures of published files, by minisign keys. Declares where the key is; the value comes when files are published.
  * @module
  */
-import { ExitCode, ImgtaskError, isImgtaskError, parseSecretKey, type Secret, type SecretKey, type Secrets, signMinisign } from "../../lib/mod.ts";
+import { checkOptions, ExitCode, fit, type Fits, ImgtaskError, isImgtaskError, parseSecretKey, type Secret, type SecretKey, type Secrets, signMinisign } from "../../lib/mod.ts";
 import type { Digests } from "./digest.ts";
 
 /** How published files are signed. */
@@ -22,6 +22,8 @@ export interface MinisignOptions {
   readonly password?: Secret;
 }
 
+const fits: Fits<MinisignOptions> = { key: fit.needed(fit.secretHandle), password: fit.secretHandle };
+
 /**
  * Signs by a minisign key. A key with a password takes 1 GiB of memory and some seconds to unlock.
  *
@@ -31,12 +33,8 @@ export interface MinisignOptions {
  * ```
  */
 export function minisign(options: MinisignOptions): Signer {
+  checkOptions("minisign()", options, fits);
   const { key, password } = options;
-  const bad = [key, ...(password === undefined ? [] : [password])].find((one) => (one as { type?: unknown } | undefined)?.type !== "secret");
-  if (bad !== undefined || key === undefined) {
-    // Not shown: it may be the key itself.
-    throw new ImgtaskError("IMG2582", "A key to sign with is no secret", { expected: `handles: minisign({ key: secret.file("release.key") })`, exitCode: ExitCode.usage });
-  }
   const secrets = { signingKey: key, ...(password === undefined ? {} : { signingPassword: password }) };
   return Object.freeze({ scheme: "minisign", secrets: Object.freeze(secrets), memory: password === undefined ? 0 : 1_200_000_000 });
 }

@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { PublishContext, Secret, Source } from "../../lib/mod.ts";
+import { fit, type Fits, type PublishContext, type Secret, type Source } from "../../lib/mod.ts";
 import { type Answer, type AnswerOptions, answerTo } from "./answer.ts";
 import { badOption, credentialsRefused, missingThere, placeFull, said, strangerAt, unexpectedAnswer, unreachable, writingDenied } from "./failure.ts";
 
@@ -26,6 +26,15 @@ export interface SshHost {
   /** The private key, without a passphrase: a secret, which stays in memory, or the path of a file. */
   readonly identity: Secret | string;
 }
+
+/** Of each option what it is. */
+export const hostFits: Fits<SshHost> = {
+  host: fit.needed(fit.text),
+  user: fit.text,
+  port: fit.number,
+  knownHosts: fit.needed(fit.either(fit.by("lines of a known_hosts file", fit.text.fits), fit.sourceHandle)),
+  identity: fit.needed(fit.either(fit.secretHandle, fit.by("the path of a file", fit.text.fits))),
+};
 
 /** @throws {ImgtaskError} IMG2520 for what OpenSSH could take for something else. */
 export function checkHost({ host, user, port, knownHosts, identity }: SshHost, publisher: string): void {

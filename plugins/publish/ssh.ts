@@ -4,19 +4,21 @@
  * @module
  */
 import { statSync } from "node:fs";
-import { type PublishContext, type PublishedFile, type FilePublisher, tool } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type PublishContext, type PublishedFile, type FilePublisher, tool } from "../../lib/mod.ts";
 import { sha256 } from "./digest.ts";
 import { badOption, damagedOnTheWay, unexpectedAnswer } from "./failure.ts";
-import { checkLayout, latestLinks, type LayoutOptions, nameOfIn } from "./layout.ts";
+import { checkLayout, latestLinks, layoutFits, type LayoutOptions, nameOfIn } from "./layout.ts";
 import { markOf } from "./mark.ts";
 import { checkPublishedName } from "./names.ts";
-import { checkHost, hostFiles, hostParams, openSession, type SshHost, type SshSession } from "./ssh-session.ts";
+import { checkHost, hostFiles, hostFits, hostParams, openSession, type SshHost, type SshSession } from "./ssh-session.ts";
 
 /** What `ssh()` takes. */
 export interface SshOptions extends SshHost, LayoutOptions {
   /** Directory there: absolute, or relative to the user's home. Made when it is missing. */
   readonly path: string;
 }
+
+const fits: Fits<SshOptions> = { ...hostFits, ...layoutFits, path: fit.needed(fit.text) };
 
 /** Goes to the directory, whose path is the first line; 95: there is none. */
 const enter = "exec 2>&1; LC_ALL=C; export LC_ALL; umask 022; IFS= read -r root || exit 90; [ -e \"$root\" ] || exit 95; cd -- \"$root\" || exit 91";
@@ -76,6 +78,7 @@ const lines = (...all: readonly string[]): string => all.map((line) => `${line}\
  * ```
  */
 export function ssh(options: SshOptions): FilePublisher {
+  checkOptions("ssh()", options, fits);
   checkHost(options, "ssh");
   checkLayout(options, "ssh");
   const { path, identity, build, latest } = options;

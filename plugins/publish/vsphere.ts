@@ -5,11 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { hostname } from "node:os";
-import { type ImagePublisher, type PublishContext, type PublishedImage, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
+import { checkOptions, fit, type Fits, type ImagePublisher, type PublishContext, type PublishedImage, proxyVariables, type Secret, secret } from "../../lib/mod.ts";
 import { badOption, damagedOnTheWay, otherBytesThere } from "./failure.ts";
 import { membersOf } from "./ova-members.ts";
 import { digestOf, type Piece, told } from "./pieces.ts";
-import { caPath, checkServer, serverOf, type ServerOptions } from "./rest.ts";
+import { caPath, checkServer, serverFits, serverOf, type ServerOptions } from "./rest.ts";
 import {
   type Announced, beginUpdate, cancelUpdate, changeItem, completeUpdate, createItem, filesOf, type Item, itemNamed, keepUpdate, libraryNamed, logIn, logOut, removeItem, sendFile, type VCenter,
 } from "./vsphere-api.ts";
@@ -26,6 +26,15 @@ export interface VsphereOptions extends ServerOptions {
   /** Whether an item of the name with other content is replaced instead of refused. Deployed machines stay as they are. @default false */
   readonly replace?: boolean;
 }
+
+const fits: Fits<VsphereOptions> = {
+  ...serverFits,
+  library: fit.needed(fit.text),
+  credentials: fit.needed(fit.by('{ user: "images@vsphere.local", password: secret.env("VSPHERE_PASSWORD") } or { session: secret.env(…) }', fit.isObject)),
+  replace: fit.flag,
+};
+const userFits: Fits<{ readonly user: string; readonly password?: Secret }> = { user: fit.needed(fit.text), password: fit.secretHandle };
+const sessionFits: Fits<{ readonly session: Secret }> = { session: fit.needed(fit.secretHandle) };
 
 /** What an item of a format is. */
 const types = { iso: "iso", ova: "ovf" } as const;
@@ -57,23 +66,21 @@ type Format = keyof typeof types;
  * ```
  */
 export function vsphere(options: VsphereOptions): ImagePublisher {
+  checkOptions("vsphere()", options, fits);
+  checkOptions('"credentials" of vsphere()', options.credentials, "session" in options.credentials ? sessionFits : userFits);
   checkServer(options, "vsphere");
   const { url, library, credentials, replace = false } = options;
-  if (typeof library !== "string" || library.trim() === "" || library.length > 200) throw badOption("vsphere", "library", library, "the name of a content library");
-  const given: { readonly user?: unknown; readonly password?: Secret; readonly session?: Secret } = credentials ?? {};
-  const { user, session } = given;
-  const password = given.password ?? secret.env("VSPHERE_PASSWORD");
-  const byName = typeof user === "string" && user !== "" && !/[:\x00-\x1f\x7f]/.test(user) && session === undefined && password.type === "secret";
-  const bySession = session?.type === "secret" && user === undefined && given.password === undefined;
-  // What was given is not repeated: somebody may have written the password itself.
-  if (!byName && !bySession) throw badOption("vsphere", "credentials", Object.keys(given), '{ user: "images@vsphere.local", password: secret.env("VSPHERE_PASSWORD") } or { session: secret.env(…) }');
+  if (library.trim() === "" || library.length > 200) throw badOption("vsphere", "library", library, "the name of a content library");
+  const session = "session" in credentials ? credentials.session : undefined;
+  const { user, password = secret.env("VSPHERE_PASSWORD") } = "session" in credentials ? { user: undefined } : credentials;
+  if (user !== undefined && (user === "" || /[:\x00-\x1f\x7f]/.test(user))) throw badOption("vsphere", "user", user, "a name without \":\" and control characters");
   const file = caPath(options);
   return Object.freeze({
     name: "vsphere",
-    params: { url, library, replace, ...(byName ? { user } : {}), ...(file === undefined ? {} : { ca: file }) },
+    params: { url, library, replace, ...(user === undefined ? {} : { user }), ...(file === undefined ? {} : { ca: file }) },
     tools: [],
     env: [],
-    secrets: bySession ? { vsphereSession: session } : { vspherePassword: password },
+    secrets: session !== undefined ? { vsphereSession: session } : { vspherePassword: password },
     untracked: { env: proxyVariables, reads: file === undefined ? [] : [file] },
     module: import.meta.url,
     takes: Object.keys(types) as Format[],
@@ -81,11 +88,11 @@ export function vsphere(options: VsphereOptions): ImagePublisher {
       const server = serverOf(options, `vCenter ${new URL(url).host}`, context);
       const { vspherePassword = "", vsphereSession = "" } = context.secrets;
       // A file with a token ends in a line break, which no header may hold.
-      const vcenter = bySession ? { server, token: vsphereSession.trim() } : await logIn(server, user as string, vspherePassword);
+      const vcenter = session !== undefined ? { server, token: vsphereSession.trim() } : await logIn(server, user!, vspherePassword);
       try {
         return await bring(images, { vcenter, library: await libraryNamed(vcenter, library), name: library, replace, context });
       } finally {
-        if (!bySession) await logOut(within(vcenter)).catch(() => {});
+        if (session === undefined) await logOut(within(vcenter)).catch(() => {});
       }
     },
   } satisfies ImagePublisher);

@@ -4,7 +4,7 @@
  * @module
  */
 import { writeFileSync } from "node:fs";
-import { type Artifact, digestFile, output, type OutputSpec, type Producer, type RunContext, target, type Target, tool, version } from "../../lib/mod.ts";
+import { type Artifact, checkCall, digestFile, fit, type Fits, output, type OutputSpec, type Producer, type RunContext, target, type Target, tool, version } from "../../lib/mod.ts";
 import { type Inventory, inventoryOf, parseSystem, summaryOf } from "./inventory.ts";
 import { type Databases, readDisk, readRootfs } from "./read.ts";
 import { componentsOf, queryDatabase } from "./rpm.ts";
@@ -39,6 +39,11 @@ export type SbomOutputs = {
   readonly cyclonedx: OutputSpec<"cyclonedx">;
 };
 
+const fits: Fits<SbomOptions<Described>> = {
+  from: fit.needed(fit.made(["rootfs", "disk", "iso"], "a root file system, a disk or an ISO image, as rootfs(), disk() and iso() make them")),
+  packages: fit.word("dpkg", "rpm"),
+};
+
 const rpm = tool("rpm", { packages: { apt: "rpm", dnf: "rpm" } });
 
 const mediumTools = [
@@ -66,6 +71,7 @@ export type Sbom<Name extends string = string> = Target<`sbom:${Name}`, SbomOutp
  * ```
  */
 export function sbom<const Name extends string, Type extends Described>(name: Name, options: SbomOptions<Type>): Sbom<Name> {
+  checkCall("sbom", name, options, fits);
   const from: Artifact = "outputs" in options.from ? options.from.outputs.out : options.from;
   const disk = from.type === "disk", { packages = "dpkg" } = options;
   return target(`sbom:${name}`, {

@@ -2,13 +2,15 @@
  * Secrets from `pass`, the standard password manager (https://www.passwordstore.org). Knows nothing of who uses them.
  * @module
  */
-import { ExitCode, ImgtaskError, type Secret, secret, type SecretOptions } from "../../lib/mod.ts";
+import { checkOptions, ExitCode, fit, type Fits, ImgtaskError, type Secret, secret, type SecretOptions } from "../../lib/mod.ts";
 
 /** What `pass()` takes beside the name. */
 export interface PassOptions extends SecretOptions {
   /** The value of the line `KEY: value` below the first. @default the first line, the password itself */
   readonly field?: string;
 }
+
+const fits: Fits<PassOptions> = { field: fit.text, version: fit.text };
 
 /**
  * A secret in the password store: the first line of an entry, or one of its fields. The store is the one that `pass`
@@ -25,6 +27,7 @@ export interface PassOptions extends SecretOptions {
  * ```
  */
 export function pass(name: string, options: PassOptions = {}): Secret {
+  checkOptions(`pass("${name}")`, options, fits);
   // A leading dash would be an option, and ".." leads out of the store (pass refuses the latter itself).
   const good = typeof name === "string" && /^[^-\s/][^\x00-\x1f]*$/.test(name) && !name.split("/").includes("..");
   if (!good || options.field?.trim() === "") {

@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ExitCode, ImgtaskError, type Secret, secret, type SecretContext, type SecretOptions } from "../../lib/mod.ts";
+import { checkOptions, ExitCode, fit, type Fits, ImgtaskError, type Secret, secret, type SecretContext, type SecretOptions } from "../../lib/mod.ts";
 
 /** What `vault()` takes beside path and field. */
 export interface VaultOptions extends SecretOptions {
@@ -14,6 +14,8 @@ export interface VaultOptions extends SecretOptions {
   /** Version of the secret there; also part of the fingerprint. @default the newest */
   readonly keyVersion?: number;
 }
+
+const fits: Fits<VaultOptions> = { mount: fit.text, keyVersion: fit.number, version: fit.text };
 
 /** Milliseconds for an answer. */
 const patience = 15_000;
@@ -83,6 +85,7 @@ async function ask(url: URL, headers: Readonly<Record<string, string>>, signal: 
  * ```
  */
 export function vault(path: string, field: string, options: VaultOptions = {}): Secret {
+  checkOptions(`vault("${path}")`, options, fits);
   const { mount = "secret", keyVersion, version } = options;
   const bad = [mount, path].find((one) => typeof one !== "string" || !/^[^\x00-\x20/?#][^\x00-\x1f?#]*$/.test(one) || one.split("/").some((part) => part === "" || part === "." || part === ".."));
   if (bad !== undefined || typeof field !== "string" || field === "" || (keyVersion !== undefined && !(Number.isInteger(keyVersion) && keyVersion > 0))) {

@@ -5,11 +5,12 @@
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { checkCall, checkKeyring, fit, type Fits, type ImageMedia, type Json, type Keyring, type LockEntry, lockFileName, type Media, type MirrorSource, type NoticeContext, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
+import { checkCall, fit, type Fits, type ImageMedia, type Json, type Keyring, type LockEntry, lockFileName, type Media, type MirrorSource, type NoticeContext, output, type OutputSpec, type PinContext, type RunContext, target, type Target, tool } from "../../lib/mod.ts";
 import { termsFor } from "../download/access.ts";
 import { type Download, settle } from "../download/download.ts";
 import { imageFiles, type ListContext, mediaParams, type Origin } from "../download/image.ts";
 import { logDirectory, logVerification, verdictOf } from "../download/log.ts";
+import { checkKeys } from "../download/media.ts";
 import { isOpen } from "../download/pin.ts";
 import type { Terms } from "../download/wanted.ts";
 import { newestPin, verifyImage } from "./image.ts";
@@ -90,7 +91,7 @@ export interface VerifyOptions<M extends Media = Media> {
 
 const fits: Fits<VerifyOptions> = {
   media: fit.needed(fit.target("media", ["media"], "a download, as download() gives it")),
-  trust: fit.needed(fit.by("pinned keys, as debian.keys or { keys: [{ fingerprint: \"…\" }] }", (value) => fit.isObject(value) && Array.isArray(value["keys"]))),
+  trust: fit.needed(fit.by("pinned keys, as debian.keys or { keys: [{ fingerprint: \"…\" }] }", fit.isObject)),
 };
 
 const packageTools = [
@@ -126,7 +127,7 @@ const packageTools = [
  */
 export function verify<const Name extends string, M extends Media>(name: Name, options: VerifyOptions<M>): Verified<Name, M> {
   checkCall("verify", name, options, fits);
-  checkKeyring(`Option "trust" of verify("${name}")`, options.trust);
+  checkKeys(`"trust" of verify("${name}")`, options.trust);
   const { media, access } = options.media;
   // Servers are asked outside a run as the download asks them.
   const asking = <C extends PinContext>(context: C): C & { readonly terms: Terms } => ({ ...context, terms: termsFor(access, context) });

@@ -25,7 +25,8 @@ const sha256 = "0".repeat(64);
 
 /** Media by any options; what some distributions must be told beside is always given. */
 function mediaOf(distro: Distro, options: { readonly release: string; readonly arch: string; readonly edition?: string }): Media {
-  return (distro.installer as (options: unknown) => Media)({ sha256, from: { file: "image.iso" }, ...options });
+  const given = Object.entries({ sha256, from: { file: "image.iso" } }).filter(([name]) => distro.installerOptions?.[name]?.needed === true);
+  return (distro.installer as (options: unknown) => Media)({ ...Object.fromEntries(given), ...options });
 }
 
 assert.ok(names.length > 0);

@@ -11,14 +11,14 @@ import { repository } from "../rig/project.ts";
 
 /** Files of lib from the lowest layer to the highest; within a layer they may use each other, without cycles. */
 const layers: readonly (readonly string[])[] = [
-  ["error", "artifact", "digest", "sparse", "package", "files", "tool", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "record-log", "lock-entry", "lock-schema", "lock-file", "notice", "workplace", "stray", "strace", "redact", "url-password", "nearest", "commands"],
+  ["error", "artifact", "digest", "sparse", "package", "files", "compare-versions", "watch", "queue", "budget", "trace", "blake2b", "columns", "witness", "epoch", "log", "record-log", "lock-entry", "lock-schema", "lock-file", "notice", "workplace", "stray", "strace", "redact", "url-password", "nearest", "commands"],
   ["compare", "inside"],
   ["checksums", "content"],
   ["lineage", "publication"],
   ["resources", "retry"],
   ["fit"],
   ["option"],
-  ["caller", "lift", "source", "secret", "context", "target", "machine", "media", "group", "guard", "spawner", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
+  ["tool", "caller", "lift", "source", "secret", "context", "spec", "target", "machine", "media", "group", "guard", "spawner", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
   ["event", "plugin", "publisher", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-table", "stat-cache", "process", "host"],
   ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence-table", "evidence", "evidence-writer", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit", "secret-value", "hush", "compiled"],
   ["code", "trust", "collect", "priority"],

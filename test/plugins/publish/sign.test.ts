@@ -112,7 +112,7 @@ test("a list that another signed, nobody signed, or somebody edited is not carri
 
 test("what is no handle, or no key, is refused, and not shown", async (t) => {
   for (const key of [undefined, "RWQ-the-key-itself", {}, { type: "source", path: "x" }]) {
-    assert.throws(() => minisign({ key: key as never }), (error: Error & { code: string }) => error.code === "IMG2582" && !error.message.includes("RWQ"));
+    assert.throws(() => minisign({ key: key as never }), (error: Error & { code: string }) => error.code === "IMG2040" && !error.message.includes("RWQ"));
   }
   const base = scratch(t);
   await assert.rejects(send(base, { iso: "x" }, { signer: minisign(handle), secrets: { signingKey: "no key at all" } }), (error: Error & { code: string }) => error.code === "IMG3581" && !error.message.includes("no key at all"));
