@@ -50,6 +50,7 @@ export {
   type Distro,
   type Installer,
   type InstallerFits,
+  keyringOwner,
   type Release,
 } from "./plugin.ts";
 export type { FilePublisher, ImageFormat, ImagePublisher, PublishContext, PublishedFile, PublishedImage, Publisher, PublishedThere } from "./publisher.ts";

@@ -146,6 +146,13 @@ export function checkKeyring(title: string, { keys, minisign = [] }: Keyring): v
   });
 }
 
+const keyringBrand = Symbol.for("imgtask.keyring@1");
+
+/** Name of the distribution whose keyring this is, as it stands in `keys`; `undefined` of any other, copies included. */
+export function keyringOwner(keyring: Keyring): string | undefined {
+  return (keyring as { readonly [keyringBrand]?: string })[keyringBrand];
+}
+
 /**
  * Checks and freezes a distribution; keeps the names of releases, architectures and editions for the type checker.
  * Its functions refuse releases (IMG2102), architectures (IMG2103) and editions (IMG2106) that it does not have, and
@@ -165,6 +172,8 @@ export function defineDistro<const D extends Distro | AptDistro>(distro: D): D {
   const installer = distro.installer as unknown as (options: { readonly release?: unknown; readonly arch?: unknown; readonly edition?: unknown }) => Media;
   return Object.freeze({
     ...distro,
+    // Not enumerable: it is no part of what is pinned.
+    keys: Object.freeze(Object.defineProperty({ ...distro.keys }, keyringBrand, { value: distro.name })),
     ...("bootPackages" in distro
       ? {
           bootPackages(arch: string, machine: Machine, release: string): readonly string[] {

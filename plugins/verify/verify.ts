@@ -17,6 +17,7 @@ import { newestPin, verifyImage } from "./image.ts";
 import type { MediaManifest } from "./manifest.ts";
 import { gpgv } from "./openpgp.ts";
 import { verifyPackage } from "./package.ts";
+import { checkTrust } from "./trust.ts";
 
 /**
  * Media that are proven to come from their distribution. Its tree holds:
@@ -117,7 +118,8 @@ const packageTools = [
  * `logs/download-YYYYMMDD.md`.
  *
  * @param name what follows `verify:` in the target's name.
- * @throws {ImgtaskError} when run: IMG4001 to IMG4047 and IMG4080, see README.md ("Errors").
+ * @throws {ImgtaskError} IMG2104 for keys that are none, IMG2107 for those of another distribution than the media's, or for
+ * other things; when run: IMG4001 to IMG4047 and IMG4080, see README.md ("Errors").
  *
  * @example
  * ```ts
@@ -129,6 +131,7 @@ export function verify<const Name extends string, M extends Media>(name: Name, o
   checkCall("verify", name, options, fits);
   checkKeys(`"trust" of verify("${name}")`, options.trust);
   const { media, access } = options.media;
+  checkTrust(`verify("${name}")`, media, options.trust);
   // Servers are asked outside a run as the download asks them.
   const asking = <C extends PinContext>(context: C): C & { readonly terms: Terms } => ({ ...context, terms: termsFor(access, context) });
   const declared = target(`verify:${name}`, {

@@ -144,7 +144,7 @@ const takes: ReadonlyMap<string, Taking> = new Map<string, Taking>([
 /** Public functions that take no options: what they are given is data, which they read themselves, or one value. */
 const takesNone: ReadonlySet<string> = new Set([
   // Values.
-  "source", "source.glob", "bytesOf", "compareVersions", "packageFile", "version", "isImgtaskError", "isPin", "isPublishedName", "namespaceArgv", "packagesFor", "inputsOf", "digestFile", "readLockFile",
+  "source", "source.glob", "bytesOf", "compareVersions", "packageFile", "version", "isImgtaskError", "isPin", "isPublishedName", "namespaceArgv", "packagesFor", "keyringOwner", "inputsOf", "digestFile", "readLockFile",
   // Of errors and checks, which plugins make.
   "ImgtaskError", "bug", "checkCall", "checkKeyring", "checkNames", "checkOptions",
   // Formats.
