@@ -23,9 +23,9 @@ export type FedoraInstaller = (options: {
   readonly sha256?: string;
 }) => ImageMedia;
 
-/** Composes that became the releases; they are in the names of lists and images. */
 const installerOptions: InstallerFits<FedoraInstaller> = { sha256: fit.text };
 
+/** Composes that became the releases; they are in the names of lists and images. */
 const composes: Readonly<Record<FedoraRelease, string>> = { "43": "43-1.6", "44": "44-1.7" };
 
 // Fingerprints: fedoraproject.org/security, and the package distribution-gpg-keys. Each release has a key of its own.
