@@ -1,10 +1,11 @@
 /**
- * Tells a full or failing disk from other failures, and which file system it is. Knows nothing of who wrote.
+ * Tells a full or failing disk, and files that are out of reach, from other failures, and which file system it is. Knows nothing of who wrote.
  * @module
  */
-import { statfsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { userInfo } from "node:os";
 import { dirname } from "node:path";
-import { ImgtaskError, isImgtaskError, type Location } from "./error.ts";
+import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
 
 /** Bytes of free space below which a failed command is taken to have failed for want of it. */
 const little = 64 * 1024;
@@ -57,6 +58,47 @@ export function diskError(error: unknown, state: string | undefined): ImgtaskErr
   return fullDisk(error, all.find(({ code }) => code === "ENOSPC" || code === "EDQUOT"), state) ?? brokenDisk(error, all.find(({ code }) => code !== undefined && Object.hasOwn(broken, code)), state);
 }
 
+/** What keeps files from being written, or looked at, though the disk is well. */
+const barred: Readonly<Record<string, string>> = {
+  EACCES: "no permission",
+  EPERM: "not permitted",
+  EROFS: "a file system that is mounted read-only",
+};
+
+/**
+ * The error that a missing permission, or a file system that is read-only, is behind another one, or `undefined` when it is
+ * not. For what went wrong before anything ran: a file system that becomes read-only meanwhile has failed.
+ */
+export function accessError(error: unknown): ImgtaskError | undefined {
+  if (isImgtaskError(error)) return undefined;
+  let { code, path } = error as NodeJS.ErrnoException;
+  // Where node cannot make a path of directories, it says that the last of them is not there.
+  if (code === "ENOENT" && path !== undefined && (error as NodeJS.ErrnoException).syscall === "mkdir") {
+    while (path !== dirname(path) && !existsSync(path)) path = dirname(path);
+    try {
+      accessSync(path, constants.W_OK);
+    } catch (refused) {
+      ({ code } = refused as NodeJS.ErrnoException);
+    }
+  }
+  if (code === undefined || path === undefined || !Object.hasOwn(barred, code)) return undefined;
+  return new ImgtaskError("IMG1010", `No access to "${path}"`, {
+    expected: "a project whose files can be read, and whose directory can be written to",
+    found: code === (error as NodeJS.ErrnoException).code ? `${barred[code]!} (${(error as Error).message})` : barred[code]!,
+    hint: code === "EROFS" ? "Copy the project to where it can be written; `plan`, `why` and `list` work here" : `imgtask runs as ${whoRuns()}: is that whose files these are? A run by root or sudo leaves files that others cannot change`,
+    exitCode: ExitCode.prerequisite,
+    cause: error,
+  });
+}
+
+function whoRuns(): string {
+  try {
+    return `user "${userInfo().username}"`;
+  } catch {
+    return `user ${process.geteuid?.() ?? "?"}`; // One without a name, as in containers.
+  }
+}
+
 function locationOf(error: unknown): { readonly location?: Location } {
   return isImgtaskError(error) && error.location !== undefined ? { location: error.location } : {};
 }
@@ -80,8 +122,9 @@ function brokenDisk(error: unknown, direct: NodeJS.ErrnoException | undefined, s
   });
 }
 
-function fullDisk(error: unknown, direct: NodeJS.ErrnoException | undefined, state: string | undefined): ImgtaskError | undefined {
-  const path = direct?.path ?? state;
+function fullDisk(error: unknown, direct: (NodeJS.ErrnoException & { readonly dest?: string }) | undefined, state: string | undefined): ImgtaskError | undefined {
+  // Of a copy, it is the place of the new one that is full.
+  const path = direct?.dest ?? direct?.path ?? state;
   if (path === undefined) return undefined;
   let place: string | undefined, free = 0, total = 0, noFiles = false;
   try {

@@ -3,11 +3,12 @@
  * only place that imports the user's code.
  * @module
  */
-import { existsSync } from "node:fs";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { ExitCode, ImgtaskError, isImgtaskError, type Location } from "./error.ts";
+import { basename } from "node:path";
+import { pathToFileURL } from "node:url";
+import { ExitCode, ImgtaskError, isImgtaskError } from "./error.ts";
 import type { Project } from "./project.ts";
 import { type Registered, registry } from "./target.ts";
+import { mentionIn, thrownAt } from "./thrown.ts";
 import { watch, type Watched } from "./watch.ts";
 
 /** What an evaluation yields. */
@@ -89,42 +90,28 @@ let tsxInUse = options.some((one) => /(?:^|=)tsx$|tsx\/dist\/loader\.mjs$/.test(
 
 /** What a failed evaluation says to the person who wrote the imagefile. */
 function evaluationError(error: unknown, project: Project): ImgtaskError {
-  if (isImgtaskError(error)) return error.location === undefined ? error.at(locationIn(error, project)) : error;
+  if (isImgtaskError(error)) return error.location === undefined ? error.at(thrownAt(error, project.directory)) : error;
   const { message = String(error), name = "Error" } = (error ?? {}) as Error;
   const syntax = /([^\s()]+\.(?:m?[jt]s)):(\d+):(\d+): ERROR: (.*)/.exec(message);
   if (syntax !== null) {
     return new ImgtaskError("IMG2009", `The imagefile is not valid TypeScript: ${syntax[4]!}`, {
       exitCode: ExitCode.usage,
-      cause: error,
       location: { file: syntax[1]!, line: Number(syntax[2]), column: Number(syntax[3]) + 1 },
     });
   }
   const first = message.split("\n")[0]!.replaceAll(/file:\/\/|\?tsx-namespace=\d+/g, "");
-  const location = locationIn(error, project);
+  const absent = /Cannot find (module|package) '([^']+)' imported from ([^\s?]+)/.exec(first);
+  const unknown = /does not provide an export named '([^']+)'/.exec(first)?.[1];
+  // Of what is imported, the stack says nothing.
+  const location = thrownAt(error, project.directory)
+    ?? (absent !== null ? mentionIn(absent[3]!, basename(absent[2]!)) : unknown !== undefined ? mentionIn(project.imagefile, unknown) : undefined);
   const missing = (error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND" || /not prefixed|Cannot find (?:module|package)/.test(message);
+  const hint = absent?.[1] === "module" && !absent[2]!.includes("/node_modules/") ? "Is the file there, and is its ending written as it is (`.ts`)?"
+    : missing ? `Is the package installed? Run \`npm install\` in ${project.directory}` : "Run `imgtask check` for what the type checker says";
   return new ImgtaskError("IMG2009", `The imagefile cannot be evaluated: ${name === "Error" ? "" : `${name}: `}${first}`, {
     exitCode: ExitCode.usage,
     cause: error,
-    ...(missing ? { hint: `Is the package installed? Run \`npm install\` in ${project.directory}` } : { hint: "Run `imgtask check` for what the type checker says" }),
+    hint,
     ...(location === undefined ? {} : { location }),
   });
-}
-
-/** The first frame of an error's stack that is in the project's own code. */
-function locationIn(error: unknown, project: Project): Location | undefined {
-  for (const line of ((error as Error).stack ?? "").split("\n")) {
-    const match = /((?:file:\/\/)?\/[^()\s]+?)(?:\?[^:()]*)?:(\d+):(\d+)\)?$/.exec(line);
-    if (match === null) continue;
-    const file = match[1]!.startsWith("file:") ? fileURLToPath(match[1]!) : match[1]!;
-    if (file.startsWith(`${project.directory}/`) && !file.includes("/node_modules/") && !file.includes("/dist/") && existsSync(file) && !isOwn(file)) {
-      return { file, line: Number(match[2]), column: Number(match[3]) };
-    }
-  }
-  return undefined;
-}
-
-const ownDirectory = fileURLToPath(new URL(".", import.meta.url)).replace(/(?:dist\/)?lib\/$/, "");
-
-function isOwn(file: string): boolean {
-  return /^(?:lib|plugins|distros)\//.test(file.startsWith(ownDirectory) ? file.slice(ownDirectory.length) : "");
 }

@@ -40,6 +40,11 @@ export function bootId(): string | undefined {
   }
 }
 
+/** Whether an error says that something may not be looked at. */
+export function isForbidden(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "EACCES";
+}
+
 /**
  * `lstat` with nanoseconds, or `stat` to follow a symbolic link; `undefined` when nothing is there. Does not give way:
  * a look takes two microseconds, a promise for it twenty.

@@ -23,6 +23,7 @@ import { checkArgv, drain, type Place, run as runCommand, searchPath, type Sink,
 import type { Record, StoredOutput } from "./record.ts";
 import { globPaths } from "./sources.ts";
 import type { State, Upstream } from "./state.ts";
+import { thrownAt } from "./thrown.ts";
 import { passwordsIn } from "./url-password.ts";
 import { sameFiles, Witness } from "./witness.ts";
 import type { Amount, Argv, Declaration, ExecOptions, Recipe, Registered, RunContext } from "./target.ts";
@@ -211,18 +212,19 @@ async function untilAborted(recipe: Recipe, context: RunContext): Promise<void> 
   }
 }
 
-/** Calls a recipe; its errors name where it was declared. */
+/** Calls a recipe; its errors name the line of the project that failed, or else where the target was declared. */
 export async function callRecipe(recipe: Recipe, { context, commands }: { readonly context: RunContext; readonly commands: Commands }, declaration: Declaration): Promise<void> {
   try {
     await untilAborted(recipe, context);
     await commands.finish(declaration.name);
   } catch (error) {
     await commands.end();
-    if (isImgtaskError(error)) throw error.location === undefined ? ImgtaskError.prototype.at.call(error, declaration.location) : error;
+    const location = thrownAt(error, context.project) ?? declaration.location;
+    if (isImgtaskError(error)) throw error.location === undefined ? ImgtaskError.prototype.at.call(error, location) : error;
     const message = error instanceof Error ? error.message : String(error);
     throw new ImgtaskError("IMG3020", `The recipe of "${declaration.name}" failed: ${message.split("\n")[0]!}`, {
       cause: error,
-      ...(declaration.location === undefined ? {} : { location: declaration.location }),
+      ...(location === undefined ? {} : { location }),
     });
   }
 }

@@ -7,7 +7,7 @@ import { setMaxListeners } from "node:events";
 import type { Budget } from "./budget.ts";
 import { type Content, contentOf } from "./content.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
-import { diskError } from "./disk-error.ts";
+import { accessError, diskError } from "./disk-error.ts";
 import type { Listener, Outcome } from "./event.ts";
 import type { Judgements } from "./gather.ts";
 import { closure } from "./graph.ts";
@@ -294,6 +294,7 @@ class Schedule {
     }
     const known =
       diskError(error, this.#state.project.state) ??
+      accessError(error) ??
       (isImgtaskError(error) ? error : new ImgtaskError("IMG3020", `"${name}" failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error }));
     const located = known.location === undefined && declaration.location !== undefined ? ImgtaskError.prototype.at.call(known, declaration.location) : known;
     this.#failure ??= located;

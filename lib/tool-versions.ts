@@ -63,7 +63,7 @@ export class ToolVersions {
     const found = which(name);
     for (const directory of searchPath()) {
       const candidate = name.includes("/") ? name : join(directory, name);
-      seen.stat(candidate, true);
+      seen.place(candidate);
       if (candidate === found || name.includes("/")) break;
     }
     return seen;

@@ -4,7 +4,7 @@
  * @module
  */
 import { type BigIntStats, readdirSync } from "node:fs";
-import { isRacy, statOf } from "./files.ts";
+import { isForbidden, isRacy, statOf } from "./files.ts";
 
 /** What was seen at a path: an identity, a mere type, or nothing. */
 export interface Fact {
@@ -56,6 +56,16 @@ export class Witness {
     this.#keep(path, follow, stat, stat === undefined ? undefined : identityIn(stat));
     if (stat !== undefined) this.#doubt(stat);
     return stat;
+  }
+
+  /** Looks at a place where something may be, as in a directory of `PATH` that others only may enter: then nothing is there. */
+  place(path: string): void {
+    try {
+      this.stat(path, true);
+    } catch (error) {
+      if (!isForbidden(error)) throw error;
+      this.#keep(path, true, undefined, undefined);
+    }
   }
 
   /**

@@ -3,6 +3,7 @@
  * The command line: reads the arguments, wires the stages together, turns errors into words and exit codes.
  * @module
  */
+import { readlinkSync } from "node:fs";
 import { resolve } from "node:path";
 import { ExitCode, ImgtaskError, isImgtaskError } from "../error.ts";
 import { wantsColor } from "../report/choose.ts";
@@ -127,8 +128,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     }
     return controller.signal.aborted && code === ExitCode.ok ? (controller.signal.reason === "SIGINT" ? ExitCode.interrupted : ExitCode.terminated) : code;
   } catch (caught) {
-    const { diskError } = await import("../disk-error.ts");
-    const error = diskError(caught, undefined) ?? caught;
+    const { accessError, diskError } = await import("../disk-error.ts");
+    const error = accessError(caught) ?? diskError(caught, undefined) ?? caught;
     const { errorData, formatError } = await import("../report/error.ts");
     const cwd = process.cwd();
     if (options?.json === true) process.stdout.write(`${JSON.stringify({ error: errorData(error, cwd) })}\n`);
@@ -141,6 +142,18 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   // A reader such as `head` that has seen enough is no failure.
   if (error.code === "EPIPE") process.exit(0);
 });
+/** Whether a terminal that this process was started on is closed: Node asserts when it cannot give it back its settings. */
+async function terminalIsClosed(): Promise<boolean> {
+  const { isatty } = await import("node:tty");
+  return [0, 1, 2].some((fd) => {
+    try {
+      return /^\/dev\/(?:pts\/|tty)/.test(readlinkSync(`/proc/self/fd/${fd}`)) && !isatty(fd);
+    } catch {
+      return false; // It is not open at all.
+    }
+  });
+}
+
 // Until it is known better: what ends the process otherwise is a failure.
 process.exitCode = ExitCode.failed;
 try {
@@ -148,6 +161,11 @@ try {
 } catch (error) {
   // Not even the words for an error could be loaded.
   process.stderr.write(`error IMG9000: ${error instanceof Error ? error.message : String(error)}\n`);
+}
+if (process.exitCode !== ExitCode.ok && (await terminalIsClosed())) {
+  // As a process ends whose terminal was closed, and not by a failed assertion with a core file.
+  process.removeAllListeners("SIGHUP");
+  process.kill(process.pid, "SIGHUP");
 }
 // Nothing may keep a finished run alive.
 if (process.stdout.writableLength === 0) process.exit();

@@ -97,7 +97,7 @@ function lazyReporter(context: CommandContext): { on(event: Event): void; open()
   let loading: Promise<void> | undefined;
   const open = async (requested: typeof options.reporter): Promise<void> => {
     const { chooseReporter } = await import("../report/choose.ts");
-    reporter = await chooseReporter({ requested, color: options.color, cwd: context.cwd, verbose: options.verbose });
+    reporter = await chooseReporter({ requested, color: options.color, cwd: context.cwd, verbose: options.verbose, signal: context.signal });
     for (const event of kept.splice(0)) reporter.on(event);
   };
   const requested = options.json ? "json" : options.quiet ? "quiet" : options.reporter;

@@ -45,12 +45,13 @@ export async function verifyFile(context: CommandContext): Promise<ExitCode> {
   if (options.targets.length === 0) {
     throw new ImgtaskError("IMG2703", `Command "verify" needs files, or "--rebuild"`, { hint: "Run `imgtask help verify` to see its options", exitCode: ExitCode.usage });
   }
-  const keys = trustedKeys(context);
   for (const file of options.targets) {
     const stat = lstatSync(resolve(cwd, file), { throwIfNoEntry: false });
     if (stat?.isDirectory() === false) continue;
     throw new ImgtaskError("IMG2703", stat === undefined ? `No file "${file}"` : `"${file}" is a directory`, { expected: "a published file, with what was published beside it", exitCode: ExitCode.usage });
   }
+  // After the files: a key for nothing need not be looked for.
+  const keys = trustedKeys(context);
   const results = [];
   for (const file of options.targets) results.push({ file, findings: await verifyPublished(resolve(cwd, file), keys) });
   context.stdout(options.json ? `${JSON.stringify(verifiedData(results), undefined, 2)}\n` : verifiedText(results, { color: dataColor(context), quiet: options.quiet }));

@@ -30,6 +30,8 @@ export interface Choice {
   /** Directory that paths are shown relative to. @default process.cwd() */
   readonly cwd?: string;
   readonly verbose?: boolean;
+  /** Aborts when the run is to end before its time. */
+  readonly signal?: AbortSignal;
 }
 
 const set = (value: string | undefined): boolean => value !== undefined && value !== "";
@@ -68,7 +70,7 @@ export async function chooseReporter(choice: Choice = {}): Promise<Reporter> {
   const env = choice.env ?? process.env;
   const color = wantsColor(stream, env, choice.color);
   const cwd = choice.cwd ?? process.cwd();
-  const options = { color, cwd, verbose: choice.verbose ?? false };
+  const options = { color, cwd, verbose: choice.verbose ?? false, signal: choice.signal };
   let name = choice.requested ?? suitable(stream, env);
   // A spinner that is asked for still needs somewhere to spin.
   if (name === "tty" && (stream.isTTY !== true || (stream.columns ?? 0) <= 0)) name = "plain";

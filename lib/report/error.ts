@@ -91,7 +91,13 @@ export function formatError(error: unknown, options: ErrorFormat): string {
   if (known && error.expected !== undefined) lines.push(field("expected", error.expected, paint));
   if (known && error.found !== undefined) lines.push(field("found", error.found, paint));
   if (typeof error === "object" && error !== null) {
-    for (const cause of causes(error)) if (!message.includes(cause)) lines.push(field("cause", cause, paint));
+    // What was said in other words already is not said again.
+    let said = `${message}\n${(known ? error.found : undefined) ?? ""}`;
+    for (const cause of causes(error)) {
+      if (said.includes(cause)) continue;
+      lines.push(field("cause", cause, paint));
+      said += `\n${cause}`;
+    }
   }
   if (known && error.location !== undefined) {
     lines.push(field("at", shownLocation(error.location, options.cwd), paint), ...excerpt(error.location, paint));

@@ -25,4 +25,6 @@ export interface ReportOptions {
   readonly cwd: string;
   /** Tell fresh targets and warnings' details too. @default false */
   readonly verbose?: boolean;
+  /** Aborts when the run is to end before its time. */
+  readonly signal?: AbortSignal | undefined;
 }

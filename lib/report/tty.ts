@@ -50,7 +50,8 @@ export function ttyReporter(stream: NodeJS.WriteStream, options: ReportOptions):
       if (spinner.isSpinning) spinner.stop();
       return;
     }
-    spinner.text = liveLine(running, Date.now(), columns() - margin);
+    // Commands have seconds to end: meanwhile it is to be seen that Ctrl-C was.
+    spinner.text = cut(`${options.signal?.aborted === true ? "ending " : ""}${liveLine(running, Date.now(), columns() - margin)}`, columns() - margin);
     if (!spinner.isSpinning) spinner.start();
   };
   const load = async (): Promise<void> => {
@@ -75,7 +76,20 @@ export function ttyReporter(stream: NodeJS.WriteStream, options: ReportOptions):
     timer = setInterval(refresh, tick);
     timer.unref();
     stream.on("resize", refresh);
+    process.on("SIGTSTP", stop);
     refresh();
+  };
+  /** Ctrl-Z: the shell gets a terminal whose cursor is seen, and the line comes back with `fg`. */
+  const stop = (): void => {
+    if (spinner?.isSpinning === true) spinner.stop();
+    stream.write(showCursor);
+    process.off("SIGTSTP", stop);
+    process.once("SIGCONT", () => {
+      if (closed) return;
+      process.on("SIGTSTP", stop);
+      refresh();
+    });
+    process.kill(process.pid, "SIGTSTP");
   };
   const write = (...lines: readonly string[]): void => {
     const spun = spinner?.isSpinning === true;
@@ -139,6 +153,7 @@ export function ttyReporter(stream: NodeJS.WriteStream, options: ReportOptions):
     closed = true;
     clearInterval(timer);
     stream.off("resize", refresh);
+    process.off("SIGTSTP", stop);
     if (spinner !== undefined) {
       spinner.stop();
       stream.write(showCursor);

@@ -5,6 +5,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { resolve } from "node:path";
+import { isImgtaskError } from "../error.ts";
 import type { Event, Outcome, Result } from "../event.ts";
 import { formatDuration } from "./duration.ts";
 import { formatError, shownPath } from "./error.ts";
@@ -89,12 +90,22 @@ export function tail(file: string, lines: number, bytes: number = 65_536): reado
   return all[0] === "" && all.length === 1 ? [] : all.slice(-lines).map((line) => line.replace(/\r+$/, "").split("\r").at(-1)!);
 }
 
+/** Of a target that was tried again, what its log has of the last attempt. */
+function lastAttempt(lines: readonly string[]): readonly string[] {
+  return lines.slice(lines.findLastIndex((line) => /^imgtask: IMG\d+: .*; attempt \d+ of \d+ in /.test(line)) + 1);
+}
+
+/** An error of the network is the whole of what a transfer of imgtask's own has to tell; a command, as curl, may have said more. */
+function worthTelling(error: unknown, lines: readonly string[]): readonly string[] {
+  return isImgtaskError(error) && error.code.startsWith("IMG5") && !lines.some((line) => line.startsWith("$ ")) ? [] : lines;
+}
+
 /** A failed target: error, end of the log, place of the log. */
 export function failureWords(event: Of<"target failed">, options: ReportOptions): readonly string[] {
   const paint = painter(options.color);
   const lines = formatError(event.error, options).split("\n");
   if (event.log === undefined) return lines;
-  const end = tail(resolve(options.cwd, event.log), shownLogLines);
+  const end = worthTelling(event.error, lastAttempt(tail(resolve(options.cwd, event.log), shownLogLines)));
   const log = printable(shownPath(resolve(options.cwd, event.log), options.cwd));
   if (end.length > 0) lines.push(`  ${paint("dim", `the last ${count(end.length, "line")} of the log:`)}`, ...end.map((line) => `  ${paint("dim", "|")} ${plainLine(line)}`));
   lines.push(`  ${paint("dim", "log".padEnd(8))} ${log}`);

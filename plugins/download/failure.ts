@@ -56,6 +56,9 @@ export function notThere({ url, mirrorEnv }: Subject, found: string): ImgtaskErr
   if (found.startsWith("401")) {
     return new ImgtaskError("IMG5004", `${redact(url)} is for those only who log in`, { expected: "the answer 200", found, hint: "Give download() `credentials` for this server's origin; they are not sent to where another one redirects. Some proxies answer so, too: look at http_proxy" });
   }
+  if (found.startsWith("403")) {
+    return new ImgtaskError("IMG5004", `The server refuses ${redact(url)}`, { expected: "the answer 200", found, hint: `Some mirrors refuse a file that is not there, some the address that asks. ${mirrorEnv} names another one` });
+  }
   return new ImgtaskError("IMG5004", `${redact(url)} is not there`, { expected: "the answer 200", found, hint: `Is the release still on this mirror? ${mirrorEnv} names another one` });
 }
 
@@ -95,10 +98,13 @@ export function gaveUp({ url, mirrorEnv, expected: entry }: Subject, bytes: numb
 export function allFailed(file: string, errors: readonly ImgtaskError[]): ImgtaskError {
   const [first] = errors;
   if (errors.length === 1) return first!;
+  // Where the image's own mirrors were asked one after the other, that one error has every mirror in it.
+  const whole = errors.find(({ code }) => code === "IMG5011");
+  if (whole !== undefined) return whole;
   const codes = errors.map(({ exitCode }) => exitCode);
   return new ImgtaskError("IMG5011", `None of ${errors.length} mirrors gave ${file}`, {
     expected: "the file that the list names, from one of them",
-    found: errors.map(({ code, message }) => `${code}: ${message}`).join("; "),
+    found: errors.map(({ code, message, found }) => `${code}: ${message}${found === undefined ? "" : ` (${found})`}`).join("\n"),
     hint: "Try again later, or name another mirror",
     // What another attempt may cure, or else the worst.
     exitCode: codes.includes(ExitCode.temporary) ? ExitCode.temporary : codes.includes(ExitCode.refused) ? ExitCode.refused : first!.exitCode,

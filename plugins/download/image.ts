@@ -7,6 +7,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ExitCode, type FileSource, type ImageMedia, ImgtaskError, type Json, type Keyring, type Media, type MirrorSource, type Pin, type PinContext, type PortalSource, type Secrets } from "../../lib/mod.ts";
+import { allFailed } from "./failure.ts";
 import { type Found, findImage, scanList } from "./list.ts";
 import { checkMirror, redact } from "./mirror.ts";
 import { pathOf, pinnedOf } from "./pin.ts";
@@ -184,16 +185,17 @@ async function fetchLarge(what: Transfer, known: { readonly sha256: string | und
 
 /** Tries one mirror after the other. */
 async function fromMirrors<T>(media: ImageMedia, source: MirrorSource, context: ListContext, from: (mirror: string) => Promise<T>): Promise<T> {
-  const mirrors = mirrorsOf(source, context);
-  for (const [index, mirror] of mirrors.entries()) {
+  const errors: ImgtaskError[] = [];
+  for (const mirror of mirrorsOf(source, context)) {
     try {
       return await from(mirror);
     } catch (error) {
-      const last = index === mirrors.length - 1;
-      if (last || !(error instanceof ImgtaskError) || !error.code.startsWith("IMG5")) throw error;
+      if (!(error instanceof ImgtaskError) || !error.code.startsWith("IMG5")) throw error;
+      errors.push(error);
       context.log(`${error.message}: trying the next mirror`);
     }
   }
+  if (errors.length > 0) throw allFailed(media.id, errors);
   throw new ImgtaskError("IMG5008", `"${media.id}" has no mirror`, { hint: `Name one in ${source.env}` });
 }
 

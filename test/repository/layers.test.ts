@@ -18,7 +18,7 @@ const layers: readonly (readonly string[])[] = [
   ["resources", "retry"],
   ["fit"],
   ["option"],
-  ["tool", "caller", "lift", "source", "secret", "context", "spec", "target", "machine", "media", "group", "guard", "spawner", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
+  ["tool", "thrown", "caller", "lift", "source", "secret", "context", "spec", "target", "machine", "media", "group", "guard", "spawner", "disk-error", "minisign-key", "minisign", "dsse", "attestation", "verify-publication", "private-keys", "accesses"],
   ["event", "plugin", "publisher", "graph", "history", "metrics", "fingerprint", "difference", "sandbox", "stat-table", "stat-cache", "process", "host"],
   ["mod", "store", "artifacts", "record", "recipe", "sources", "snapshot", "evidence-table", "evidence", "evidence-writer", "recipe-sheet", "recipe-change", "lock", "tool-versions", "package-manager", "project", "audit-policy", "audit", "secret-value", "hush", "compiled"],
   ["code", "trust", "collect", "priority"],

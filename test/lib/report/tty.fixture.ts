@@ -9,7 +9,8 @@ import { chooseReporter } from "../../../lib/report/choose.ts";
 import { ended } from "./samples.ts";
 
 const [happening] = process.argv.slice(2);
-const reporter = await chooseReporter({ cwd: "/", color: "never" });
+const interrupt = new AbortController();
+const reporter = await chooseReporter({ cwd: "/", color: "never", signal: interrupt.signal });
 const resize = (columns: number): void => void execFileSync("stty", ["cols", String(columns)], { stdio: "inherit" });
 reporter.on({ type: "run started", targets: ["a:b"], jobs: 2 });
 reporter.on({ type: "target started", target: "iso:debian", reasons: [], log: "/none" });
@@ -21,6 +22,14 @@ if (happening === "retry") {
 await sleep(700);
 if (happening === "width 0") resize(0);
 if (happening === "width 20") resize(20);
+if (happening === "interrupt") interrupt.abort("SIGINT");
+if (happening === "stop") {
+  // Nobody is there to continue a session's leader: the kernel does not stop it, and what it does before can be seen.
+  process.kill(process.pid, "SIGTSTP");
+  await sleep(300);
+  process.stderr.write("STOPPED\n");
+  process.kill(process.pid, "SIGCONT");
+}
 if (happening !== undefined) await sleep(700);
 reporter.on({ type: "target started", target: "disk:debian", reasons: [], log: "/none" });
 reporter.on({ type: "target done", target: "iso:debian", duration: 700, results: [], unchanged: false });

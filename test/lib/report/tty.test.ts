@@ -82,3 +82,16 @@ test("closing in the middle leaves a clean line and the cursor", { skip }, async
   assert.ok(sent.lastIndexOf(show) > sent.lastIndexOf(hide));
   assert.equal(frames(sent.slice(sent.indexOf("CLOSED"))).length, 0);
 });
+
+test("after Ctrl-C, what runs is said to end", { skip }, async () => {
+  const drawn = frames(await onTerminal(40, "interrupt"));
+  assert.ok(drawn.some((line) => line.includes(" ending iso:debian")), drawn.join("\n"));
+  for (const line of drawn) assert.ok(width(line) < 40, line);
+});
+
+test("Ctrl-Z gives the cursor back, and the line spins again afterwards", { skip }, async () => {
+  const sent = await onTerminal(40, "stop");
+  const [before = "", after = ""] = sent.split("STOPPED");
+  assert.ok(before.indexOf(show) > before.indexOf(hide) && before.includes(hide), sent);
+  assert.ok(frames(after).length > 2);
+});

@@ -15,7 +15,7 @@ import { errorData, formatError } from "../../../lib/report/error.ts";
 import { planData, planText } from "../../../lib/report/plan.ts";
 import { phrase, phraseAll } from "../../../lib/report/reason.ts";
 import { formatSize } from "../../../lib/report/size.ts";
-import { tail } from "../../../lib/report/words.ts";
+import { failureWords, tail } from "../../../lib/report/words.ts";
 import { reasons } from "./samples.ts";
 
 const cwd = mkdtempSync(join(tmpdir(), "imgtask-words-"));
@@ -136,4 +136,22 @@ disk:debian      depends on rootfs:debian
   assert.equal(planText(entries.slice(0, 1), { color: false }), "download:debian  fresh\nNothing to do: 1 target fresh\n");
   const data = JSON.parse(JSON.stringify(planData([{ target: "a", verdict: "stale", reasons: [{ ...reasons.option, from: undefined }] }]))) as unknown;
   assert.deepEqual(data, { targets: [{ target: "a", verdict: "stale", on: null, reasons: [{ type: "option", name: "size", from: null, to: '"10G"' }], restore: [], earlier: null }] });
+});
+
+test("what an error says already is said once, and of a log only what the last attempt adds", () => {
+  const cause = Object.assign(new Error("ECONNREFUSED"), { cause: new Error("connect ECONNREFUSED 127.0.0.1:9", { cause: new Error("ECONNREFUSED") }) });
+  const error = new ImgtaskError("IMG5001", "The mirror cannot be reached", { found: "ECONNREFUSED, after 3 attempts", cause });
+  assert.deepEqual(formatError(error, { color: false, cwd }).split("\n").filter((line) => line.includes("ECONN")), [
+    "  found    ECONNREFUSED, after 3 attempts",
+    "  cause    connect ECONNREFUSED 127.0.0.1:9",
+  ]);
+  const log = join(cwd, "attempts.log");
+  const shown = (text: string, code = "IMG5001"): readonly string[] => {
+    writeFileSync(log, text);
+    return failureWords({ type: "target failed", target: "a:b", duration: 1, error: new ImgtaskError(code, "No"), log }, { color: false, cwd }).filter((line) => line.startsWith("  | "));
+  };
+  const again = "mirror: http://a\nimgtask: IMG5001: The mirror cannot be reached; attempt 2 of 2 in 300 ms\n";
+  assert.deepEqual(shown(`${again}mirror: http://a\n`), []);
+  assert.deepEqual(shown(`${again}$ curl http://a\ncurl: (6) no\n`), ["  | $ curl http://a", "  | curl: (6) no"]);
+  assert.deepEqual(shown("said\n", "IMG3020"), ["  | said"]);
 });

@@ -202,7 +202,7 @@ describe("several mirrors", () => {
   it("are all named when none gives the file", async () => {
     const bad = await serve({ content: () => other }), gone = await serve({ status: () => 404 });
     const error = await fails("IMG5011", { url: bad.url, mirrors: [gone.url] });
-    assert.match(error.found!, /IMG4020.*IMG5004/);
+    assert.match(error.found!, /IMG4020.*\n.*IMG5004/);
     assert.equal(error.exitCode, 3);
   });
   it("serve small files, too", async () => {
