@@ -118,6 +118,8 @@ const fits: Fits<MachineSpec> = {
   late: fit.list,
 };
 
+const serviceFits: Fits<NonNullable<MachineSpec["services"]>> = { enable: fit.texts, disable: fit.texts };
+
 function checkWords(spec: MachineSpec): void {
   check(/^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/.test(spec.hostname), "hostname", spec.hostname, "letters, digits and inner hyphens, 63 at most");
   check(/^[A-Za-z0-9_.@-]+$/.test(spec.locale ?? "C"), "locale", spec.locale, `a locale name such as "en_US.UTF-8"`);
@@ -150,6 +152,7 @@ export function machine(spec: MachineSpec & { readonly storage: Storage }): Inst
 export function machine(spec: MachineSpec): Machine;
 export function machine(spec: MachineSpec): InstalledMachine {
   checkOptions("machine()", spec, fits);
+  if (spec.services !== undefined) checkOptions('"services" of machine()', spec.services, serviceFits);
   checkWords(spec);
   const users = (spec.users ?? []).map(fullUser);
   const names = users.map(({ name }) => name);

@@ -4,8 +4,8 @@
  * @module
  */
 import { ExitCode, ImgtaskError } from "../error.ts";
-import { isObject } from "../fit.ts";
-import { checkNames } from "../option.ts";
+import { type Fit, isObject } from "../fit.ts";
+import { checkOptions } from "../option.ts";
 
 /** @throws {ImgtaskError} IMG2101 unless `ok`. */
 export function check(ok: boolean, what: string, value: unknown, expected: string): void {
@@ -16,10 +16,10 @@ export function check(ok: boolean, what: string, value: unknown, expected: strin
   });
 }
 
-/** Refuses keys that a part does not have, for callers that the type checker did not stop: a mistyped one would be lost. */
-export function checkKeys(value: object, known: readonly string[], what: string): void {
-  check(isObject(value), what.replace(/^an? /, ""), value, `an object with ${known.join(", ")}`);
-  checkNames(`${what[0]!.toUpperCase()}${what.slice(1)} in machine()`, value, known);
+/** Refuses what is no such part, for callers that the type checker did not stop: a mistyped key would be lost. @throws {ImgtaskError} IMG2040, IMG2101 */
+export function checkPart(value: unknown, fits: Readonly<Record<string, Fit>>, what: string): void {
+  check(isObject(value), what.replace(/^an? /, ""), value, `an object with ${Object.keys(fits).join(", ")}`);
+  checkOptions(`${what[0]!.toUpperCase()}${what.slice(1)} in machine()`, value, fits);
 }
 
 /** Names of accounts and groups. */

@@ -4,7 +4,9 @@
  * @module
  */
 import type { Input, Source } from "../artifact.ts";
-import { check, checkKeys, isMachinePath, isWhole } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { check, checkPart, isMachinePath, isWhole } from "./check.ts";
 
 /** A file on the machine. */
 export interface MachineFile {
@@ -34,11 +36,14 @@ export interface DirectoryList {
   readonly group: string;
 }
 
+const fits: Fits<MachineFile> = { path: fit.needed(fit.text), content: fit.needed(fit.either(fit.text, fit.record)), mode: fit.number, owner: fit.text, group: fit.text };
+const listFits: Fits<DirectoryList> = { list: fit.needed(fit.either(fit.sourceHandle, fit.handle)), under: fit.needed(fit.text), mode: fit.needed(fit.number), owner: fit.needed(fit.text), group: fit.needed(fit.text) };
+
 const owner = /^([a-z_][a-z0-9_-]{0,31}|\d{1,10})$/;
 
 /** Checks a file and fills in its defaults. */
 export function fullFile(file: MachineFile): Required<MachineFile> {
-  checkKeys(file, ["path", "content", "mode", "owner", "group"], "a file");
+  checkPart(file, fits, "a file");
   check(isMachinePath(file.path), "file path", file.path, `an absolute path without "..", "." and empty parts`);
   check(isWhole(file.mode ?? 0, 0, 0o7777), "file mode", file.mode, "permission bits, 0 to 0o7777");
   // What a handle to a secret holds would be on the image in plain; a file that holds it has to be named as one.
@@ -52,6 +57,7 @@ export function fullFile(file: MachineFile): Required<MachineFile> {
 export function directoryLists(given: DirectoryList | readonly DirectoryList[] | undefined): readonly DirectoryList[] {
   const lists = given === undefined ? [] : Array.isArray(given) ? (given as readonly DirectoryList[]) : [given as DirectoryList];
   for (const list of lists) {
+    checkPart(list, listFits, "a list of directories");
     check(isMachinePath(list.under), "directory", list.under, "an absolute path");
     check(isWhole(list.mode, 0, 0o7777), "directory mode", list.mode, "permission bits, 0 to 0o7777");
     for (const name of [list.owner, list.group]) check(owner.test(name), "owner", name, "a name or numeric id");

@@ -3,7 +3,9 @@
  * Plain, checked data: knows no firewall program.
  * @module
  */
-import { check, checkKeys, isWhole } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { check, checkPart, isWhole } from "./check.ts";
 
 /** Ports of well-known services, as IANA assigns them. */
 const services = {
@@ -44,6 +46,8 @@ export interface FullFirewall {
   readonly allow: readonly OpenPorts[];
 }
 
+const fits: Fits<Firewall> = { allow: fit.needed(fit.texts) };
+
 function openPorts(text: string): OpenPorts {
   const match = /^(\d{1,5})(?:-(\d{1,5}))?\/(tcp|udp)$/.exec(text);
   const first = Number(match?.[1] ?? 0), last = Number(match?.[2] ?? first);
@@ -66,6 +70,6 @@ function merged(all: readonly OpenPorts[]): readonly OpenPorts[] {
 
 /** Checks a firewall and makes ports of its services. */
 export function fullFirewall(firewall: Firewall): FullFirewall {
-  checkKeys(firewall, ["allow"], "firewall");
+  checkPart(firewall, fits, "firewall");
   return { allow: merged(firewall.allow.flatMap((one): readonly string[] => (Object.hasOwn(services, one) ? services[one as FirewallService] : [one])).map(openPorts)) };
 }

@@ -4,7 +4,9 @@
  * @module
  */
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import { check, checkKeys } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { check, checkPart } from "./check.ts";
 
 /** An Ethernet interface. */
 export interface NetworkInterface {
@@ -41,8 +43,10 @@ function isAddressWithLength(text: string): boolean {
   return rest.length === 0 && isIP(address ?? "") !== 0 && !address!.includes("%") && /^(0|[1-9]\d{0,2})$/.test(length ?? "") && Number(length) >= 1 && Number(length) <= most;
 }
 
+const fits: Fits<NetworkInterface> = { name: fit.needed(fit.text), dhcp: fit.flag, addresses: fit.texts, gateway: fit.text, gateway6: fit.text, dns: fit.texts, search: fit.texts };
+
 function fullInterface(given: NetworkInterface): FullInterface {
-  checkKeys(given, ["name", "dhcp", "addresses", "gateway", "gateway6", "dns", "search"], "an interface");
+  checkPart(given, fits, "an interface");
   const { name, gateway, gateway6 } = given;
   const addresses = given.addresses ?? [];
   check(/^[A-Za-z][A-Za-z0-9._-]{0,14}$/.test(name) && name !== "lo", "interface name", name, `a name such as "eth0", 15 characters at most`);

@@ -3,7 +3,9 @@
  * Plain, checked data.
  * @module
  */
-import { check, checkKeys, isWhole } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { check, checkPart, isWhole } from "./check.ts";
 
 /** Rules for passwords. What is left out stays as the distribution has it. */
 export interface PasswordPolicy {
@@ -27,9 +29,11 @@ const ranges: Readonly<Record<keyof PasswordPolicy, readonly [number, number]>> 
   warnDays: [0, 99999],
 };
 
+const fits: Fits<PasswordPolicy> = { minLength: fit.number, minClasses: fit.number, maxAgeDays: fit.number, minAgeDays: fit.number, warnDays: fit.number };
+
 /** Checks the rules. */
 export function checkedPolicy(policy: PasswordPolicy): PasswordPolicy {
-  checkKeys(policy, Object.keys(ranges), "passwordPolicy");
+  checkPart(policy, fits, "passwordPolicy");
   for (const [key, [least, most]] of Object.entries(ranges)) {
     const value = policy[key as keyof PasswordPolicy];
     check(value === undefined || isWhole(value, least, most), `passwordPolicy.${key}`, value, `a whole number, ${least} to ${most}`);

@@ -4,7 +4,9 @@
  * @module
  */
 import type { Source } from "../artifact.ts";
-import { check, checkKeys, isLine } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { check, checkPart, isLine } from "./check.ts";
 
 /** An archive in Debian's format. */
 export interface AptRepository {
@@ -40,6 +42,10 @@ export type Repository = AptRepository | DnfRepository;
 /** An archive with every default filled in. */
 export type FullRepository = Required<AptRepository> | Required<DnfRepository>;
 
+const common = { type: fit.needed(fit.word("apt", "dnf")), name: fit.needed(fit.text), url: fit.needed(fit.text), key: fit.needed(fit.sourceHandle) };
+const aptFits: Fits<AptRepository> = { ...common, suites: fit.needed(fit.texts), components: fit.texts };
+const dnfFits: Fits<DnfRepository> = { ...common, title: fit.text };
+
 function isAddress(url: string): boolean {
   if (typeof url !== "string" || !isLine(url) || /[\s"'\\<>]/.test(url) || !URL.canParse(url)) return false;
   const { protocol, username, password, hash } = new URL(url);
@@ -48,19 +54,16 @@ function isAddress(url: string): boolean {
 
 /** Checks an archive and fills in its defaults. */
 export function fullRepository(repository: Repository): FullRepository {
+  checkPart(repository, repository?.type === "dnf" ? dnfFits : aptFits, "a repository");
   const { type, name, url, key } = repository;
-  check(type === "apt" || type === "dnf", "repository type", type, `"apt" or "dnf"`);
   check(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name), "repository name", name, "letters, digits, - and _; 64 at most");
   check(isAddress(url), "repository url", url, "an http:, https: or file: address without user, password and spaces");
-  check(key?.type === "source", "repository key", key, `a file of public keys, as source("config/key.asc")`);
   if (repository.type === "apt") {
-    checkKeys(repository, ["type", "name", "url", "suites", "components", "key"], "a repository");
     const components = repository.components ?? ["main"];
     check(repository.suites.length > 0, "repository suites", repository.suites, "one at least");
     for (const part of [...repository.suites, ...components]) check(/^[A-Za-z0-9][A-Za-z0-9._/+~-]*$/.test(part), "repository suite", part, "a suite or component name");
     return { type: "apt", name, url, suites: [...repository.suites], components: [...components], key };
   }
-  checkKeys(repository, ["type", "name", "title", "url", "key"], "a repository");
   const title = repository.title ?? name;
   check(isLine(title) && title.trim() === title && title !== "" && !/[%[\]]/.test(title), "repository title", title, "one line without %, [ and ]");
   return { type: "dnf", name, title, url, key };

@@ -3,7 +3,9 @@
  * Plain, checked data: knows no installer.
  * @module
  */
-import { check, checkKeys, isMachinePath } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { check, checkPart, isMachinePath } from "./check.ts";
 
 /** A size in binary units, or all that is left. */
 export type VolumeSize = `${number}M` | `${number}G` | `${number}T` | "rest";
@@ -62,6 +64,11 @@ export interface FullStorage {
   readonly lvm?: { readonly group: string; readonly volumes: readonly (FullFileSystem & { readonly name: string })[] };
 }
 
+const fits: Fits<Storage> = { disk: fit.text, firmware: fit.text, partitions: fit.list, lvm: fit.record };
+const fileSystemFits: Fits<FileSystem> = { mount: fit.needed(fit.text), size: fit.needed(fit.text), type: fit.text };
+const volumeFits: Fits<Volume> = { name: fit.needed(fit.text), ...fileSystemFits };
+const lvmFits: Fits<NonNullable<Storage["lvm"]>> = { group: fit.text, volumes: fit.needed(fit.list) };
+
 const units: Readonly<Record<string, number>> = { M: 1, G: 1024, T: 1024 ** 2 };
 /** Smaller than this no file system of the four can be made. */
 const least = 64;
@@ -86,20 +93,20 @@ function fullFileSystem(given: FileSystem): FullFileSystem {
 
 /** Checks a division of a disk and fills in its defaults. */
 export function fullStorage(given: Storage): FullStorage {
-  checkKeys(given, ["disk", "firmware", "partitions", "lvm"], "storage");
+  checkPart(given, fits, "storage");
   const firmware = given.firmware ?? "any";
   check(given.disk === undefined || /^\/dev\/[A-Za-z0-9][A-Za-z0-9._:/-]*$/.test(given.disk), "storage.disk", given.disk, `a device such as "/dev/vda"`);
   check(["bios", "uefi", "any"].includes(firmware), "storage.firmware", firmware, `"bios", "uefi" or "any"`);
-  for (const one of given.partitions ?? []) checkKeys(one, ["mount", "size", "type"], "a partition");
+  for (const one of given.partitions ?? []) checkPart(one, fileSystemFits, "a partition");
   const partitions = (given.partitions ?? []).map(fullFileSystem);
   const { lvm } = given;
   if (lvm !== undefined) {
-    checkKeys(lvm, ["group", "volumes"], "storage.lvm");
+    checkPart(lvm, lvmFits, "storage.lvm");
     check(/^[A-Za-z][A-Za-z0-9_]{0,31}$/.test(lvm.group ?? "vg0"), "volume group", lvm.group, "a letter, then letters, digits and _; 32 at most");
     check(lvm.volumes.length > 0, "storage.lvm.volumes", lvm.volumes, "one at least");
   }
   const volumes = (lvm?.volumes ?? []).map((one) => {
-    checkKeys(one, ["name", "mount", "size", "type"], "a volume");
+    checkPart(one, volumeFits, "a volume");
     check(/^[A-Za-z][A-Za-z0-9_]{0,31}$/.test(one.name) && !["snapshot", "pvmove"].includes(one.name), "volume name", one.name, "a letter, then letters, digits and _; 32 at most");
     return { name: one.name, ...fullFileSystem(one) };
   });

@@ -5,7 +5,9 @@
  */
 import type { Input, Source } from "../artifact.ts";
 import type { Secret } from "../secret.ts";
-import { account, check, checkKeys, isLine, isMachinePath, isWhole } from "./check.ts";
+import * as fit from "../fit.ts";
+import type { Fits } from "../option.ts";
+import { account, check, checkPart, isLine, isMachinePath, isWhole } from "./check.ts";
 
 /** A password as crypt(5) keeps it, such as `mkpasswd` and `openssl passwd -6` print. */
 export interface PasswordHash {
@@ -39,7 +41,17 @@ export interface User {
 /** An account with every default filled in. */
 export type FullUser = Required<Omit<User, "uid" | "password">> & Pick<User, "uid" | "password">;
 
-const keys = ["name", "fullName", "uid", "groups", "shell", "sudo", "sshKeys", "password"] as const satisfies readonly (keyof User)[];
+const fits: Fits<User> = {
+  name: fit.needed(fit.text),
+  fullName: fit.text,
+  uid: fit.number,
+  groups: fit.texts,
+  shell: fit.text,
+  sudo: fit.text,
+  sshKeys: fit.list,
+  password: fit.by(`a handle such as secret.env("PASSWORD"), or { hash: "$6$…" }`, fit.isObject),
+};
+const hashFits: Fits<PasswordHash> = { hash: fit.needed(fit.text) };
 
 /** The forms of crypt(5) that a login accepts and that take work to try; `$id$…` with the characters they are made of. */
 const hashed = /^\$(y|gy|7|6|5|2[aby])\$[./A-Za-z0-9$=,]{20,}$/;
@@ -48,9 +60,9 @@ function checkPassword(user: User): void {
   const { password } = user;
   if (password === undefined) return;
   if ("hash" in password) {
-    checkKeys(password, ["hash"], "a password");
+    checkPart(password, hashFits, "a password");
     // Never in the message: a plain password that was put here by mistake stays out of logs.
-    check(typeof password.hash === "string" && hashed.test(password.hash), `password of "${user.name}"`, "not shown", "a hash as crypt(5) knows it, starting with $y$, $6$, $5$ or $2b$");
+    check(hashed.test(password.hash), `password of "${user.name}"`, "not shown", "a hash as crypt(5) knows it, starting with $y$, $6$, $5$ or $2b$");
   } else {
     check(password.type === "secret", `password of "${user.name}"`, "not shown", `a handle such as secret.env("PASSWORD"), or { hash: "$6$…" }`);
   }
@@ -58,7 +70,7 @@ function checkPassword(user: User): void {
 
 /** Checks an account and fills in its defaults. */
 export function fullUser(user: User): FullUser {
-  checkKeys(user, keys, "a user");
+  checkPart(user, fits, "a user");
   check(account.test(user.name), "user name", user.name, "a small letter, then small letters, digits, _ or -; 32 at most");
   check(user.name !== "root", "user name", user.name, "an account other than root");
   check(isLine(user.fullName ?? "") && !/[:,\\]/.test(user.fullName ?? "") && (user.fullName ?? "").trim() === (user.fullName ?? ""), "full name", user.fullName, "one line without \":\", \",\" and \"\\\", and without white space around it");

@@ -134,6 +134,17 @@ const takes: ReadonlyMap<string, Taking> = new Map<string, Taking>([
   ["an output of target", { call: (out) => kinds["target"]!(nameOf("target"), { ...good["target"], outputs: { out } }), least: { form: "file", type: "x" }, bare: false }],
   ...([["untracked", {}], ["retries", { times: 1 }], ["resources", {}], ["pin", { entry: "a", fields: ["sha256"] }]] as const).map(([name, least]): readonly [string, Taking] =>
     [`${name} of target`, { call: (part) => kinds["target"]!(nameOf("target"), { ...good["target"], [name]: part }), least }]),
+  ...([
+    ["users", { name: "a" }], ["repositories", { type: "apt", name: "a", url: "https://a.example.org", suites: ["x"], key: source }], ["files", { path: "/a", content: "a" }],
+    ["network", { name: "eth0" }], ["late", { script: source }],
+  ] as const).map(([name, least]): readonly [string, Taking] => [`an entry in ${name} of machine`, { call: (part) => kinds["machine"]!({ hostname: "lab", [name]: [part] }), least, bare: false }]),
+  ...([["firewall", { allow: ["ssh"] }], ["passwordPolicy", {}], ["services", {}]] as const).map(([name, least]): readonly [string, Taking] =>
+    [`${name} of machine`, { call: (part) => kinds["machine"]!({ hostname: "lab", [name]: part }), least }]),
+  ["directories of machine", { call: (directories) => kinds["machine"]!({ hostname: "lab", directories }), least: { list: source, under: "/srv", mode: 0o755, owner: "root", group: "root" } }],
+  ["storage of machine", { call: (storage) => kinds["machine"]!({ hostname: "lab", storage: typeof storage === "object" ? { partitions: [{ mount: "/", size: "9G" }], ...storage } : storage }), least: {}, bare: false }],
+  ["a partition in storage of machine", { call: (part) => kinds["machine"]!({ hostname: "lab", storage: { partitions: [part] } }), least: { mount: "/", size: "9G" } }],
+  ["a volume in storage of machine", { call: (part) => kinds["machine"]!({ hostname: "lab", storage: { lvm: { volumes: [part] } } }), least: { name: "root", mount: "/", size: "9G" } }],
+  ["lvm in storage of machine", { call: (lvm) => kinds["machine"]!({ hostname: "lab", storage: { lvm } }), least: { volumes: [{ name: "root", mount: "/", size: "9G" }] } }],
   ["credentials of s3", { call: (credentials) => (s3 as Call)({ bucket: "images", credentials }), least: { accessKeyId: handle, secretAccessKey: handle } }],
   ["credentials of vsphere", { call: (credentials) => (vsphere as Call)({ url: "https://vc.example.org", library: "images", credentials }), least: { user: "a@b" } }],
   ...(["password", "token", "application-credential"] as const).map((method): readonly [string, Taking] =>

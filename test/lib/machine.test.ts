@@ -41,6 +41,9 @@ test("fields that there are not, and values of another type, are refused by name
   for (const [spec, message] of refused) assert.throws(() => machine(spec as MachineSpec), { code: "IMG2040", exitCode: 2, message }, JSON.stringify(spec));
   assert.throws(() => machine({ hostname: "a", pakages: [] } as unknown as MachineSpec), { hint: 'Did you mean "packages"?' });
   assert.throws(() => machine({ hostname: "a", users: ["x"] } as unknown as MachineSpec), { code: "IMG2101" });
+  assert.throws(() => machine({ hostname: "a", users: [{}] } as unknown as MachineSpec), { code: "IMG2040", message: 'A user in machine() lacks its option "name"' });
+  const plain = { hostname: "a", users: [{ name: "x", password: "hunter2hunter2" }] } as unknown as MachineSpec;
+  assert.throws(() => machine(plain), (error: Error & { code: string; found?: string }) => error.code === "IMG2040" && !`${error.message}${error.found}`.includes("hunter2"));
 });
 
 test(`${bad.length} bad values are refused`, () => {
