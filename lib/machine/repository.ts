@@ -55,7 +55,7 @@ function isAddress(url: string): boolean {
 /** Checks an archive and fills in its defaults. */
 export function fullRepository(repository: Repository): FullRepository {
   checkPart(repository, repository?.type === "dnf" ? dnfFits : aptFits, "a repository");
-  const { type, name, url, key } = repository;
+  const { name, url, key } = repository;
   check(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(name), "repository name", name, "letters, digits, - and _; 64 at most");
   check(isAddress(url), "repository url", url, "an http:, https: or file: address without user, password and spaces");
   if (repository.type === "apt") {
