@@ -9,11 +9,12 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
+import { cpio } from "../../plugins/customize/cpio.ts";
 import { aptSources } from "./apt-sources.ts";
 import { repository } from "./project.ts";
 
@@ -28,9 +29,11 @@ export interface InstallerArchive {
   readonly udebSuite: string;
   /** Binary keyring with the key that signs that suite. */
   readonly keyring: string;
+  /** An initial file system that leads an installer with these answers to that suite and key. */
+  readonly site: (answers: string) => Uint8Array;
   /** Components that were put together here. */
   readonly repacked: readonly string[];
-  /** Paths that were asked for. */
+  /** Paths that were asked for, as they came. */
   readonly asked: readonly string[];
   close(): void;
 }
@@ -93,13 +96,13 @@ function filesBelow(directory: string): readonly string[] {
 }
 
 /** Builds one component; its description is the archive's own, with a version that sorts behind it. */
-function pack(entry: Paragraph, root: string, to: string): string {
+function pack(entry: Paragraph, root: string, file: string): void {
   const wanted = ["Package", "Version", "Architecture", "Maintainer", "Depends", "Provides", "Section", "Priority", "Kernel-Version", "Description"];
   mkdirSync(join(root, "DEBIAN"));
   writeFileSync(join(root, "DEBIAN/control"), wanted.filter((key) => entry[key] !== undefined).map((key) => `${key}: ${entry[key]!}\n`).join(""));
-  const file = join(to, `${entry["Package"]!}_amd64.udeb`);
-  execFileSync("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", root, file], { stdio: "ignore" });
-  return file;
+  const making = `${file}.new`;
+  execFileSync("dpkg-deb", ["--root-owner-group", "-Zxz", "-z1", "--build", root, making], { stdio: "ignore" });
+  renameSync(making, file);
 }
 
 /** What the index says of a component made here. */
@@ -113,19 +116,25 @@ function described(entry: Paragraph, file: string, path: string): Paragraph {
  *
  * @param kernel version of the installer's kernel, as `uname -r` prints it.
  * @param directory empty, or of an earlier call with the same kernel.
+ * @param host by which the installer reaches this archive, with a port where it is not 80. @default "10.0.2.2"
  */
-export async function installerArchive({ release, kernel, directory }: { readonly release: "trixie"; readonly kernel: string; readonly directory: string }): Promise<InstallerArchive> {
-  const mirror = aptSources(release)[0]!.split(" ")[1]!.replace(/\/$/, "");
+export async function installerArchive({ release, kernel, directory, host = "10.0.2.2" }: { readonly release: "trixie"; readonly kernel: string; readonly directory: string; readonly host?: string }): Promise<InstallerArchive> {
+  const mirrors = aptSources(release).map((line) => line.split(" ")).map(([, address = "", suite = ""]) => ({ address: address.replace(/\/$/, ""), suite }));
+  const mirror = mirrors[0]!.address;
+  const security = mirrors.find(({ suite }) => suite.endsWith("-security"))!.address;
   const made = join(directory, "made"), cache = join(directory, "cache"), work = join(directory, "work");
   for (const one of [made, cache, work]) mkdirSync(one, { recursive: true });
   const index = await suiteIndexes(mirror, release, directory);
   const udebs = await index("main/debian-installer/binary-amd64/Packages.xz");
   const debs = await index("main/binary-amd64/Packages.xz");
-  const there = new Map<string, boolean>();
-  const queue = [...udebs];
+  // What a mirror has of a list does not change; asking takes minutes.
+  const answered = join(directory, `there-${sha256(Buffer.from(JSON.stringify(udebs))).slice(0, 16)}.json`);
+  const there = new Map<string, boolean>(existsSync(answered) ? JSON.parse(readFileSync(answered, "utf8")) as [string, boolean][] : []);
+  const queue = udebs.filter((one) => !there.has(one["Filename"]!));
   await Promise.all(Array.from({ length: 6 }, async () => {
     for (let one = queue.pop(); one !== undefined; one = queue.pop()) there.set(one["Filename"]!, (await fetch(`${mirror}/${one["Filename"]!}`, { method: "HEAD" })).ok);
   }));
+  writeFileSync(answered, JSON.stringify([...there]));
   const repacked: Paragraph[] = [];
   const unpack = async (pattern: RegExp): Promise<string> => {
     const deb = debs.find((one) => pattern.test(one["Package"]!));
@@ -136,6 +145,11 @@ export async function installerArchive({ release, kernel, directory }: { readonl
   };
   for (const udeb of udebs.filter((one) => there.get(one["Filename"]!) === false)) {
     const name = udeb["Package"]!;
+    const file = `${name}_${udeb["Version"]!.replaceAll(/[^A-Za-z0-9.+~-]/g, "_")}_amd64.udeb`;
+    if (existsSync(join(made, file))) {
+      repacked.push(described(udeb, join(made, file), `made/${file}`));
+      continue;
+    }
     const root = join(work, `root-${name}`);
     rmSync(root, { recursive: true, force: true });
     const program = programs[name];
@@ -166,7 +180,8 @@ export async function installerArchive({ release, kernel, directory }: { readonl
         cpSync(from, join(root, path));
       }
     } else continue;
-    repacked.push(described(udeb, pack(udeb, root, made), `made/${name}_amd64.udeb`));
+    pack(udeb, root, join(made, file));
+    repacked.push(described(udeb, join(made, file), `made/${file}`));
   }
   const kept = udebs.filter((one) => there.get(one["Filename"]!) === true && (one["Kernel-Version"] ?? kernel) === kernel);
   const text = [...kept, ...repacked].map((one) => Object.entries(one).map(([key, value]) => `${key}: ${value}\n`).join("")).join("\n");
@@ -184,11 +199,24 @@ export async function installerArchive({ release, kernel, directory }: { readonl
   gpg("--armor", "--output", `${list}.gpg`, "--detach-sign", list);
   execFileSync("gpgconf", ["--homedir", home, "--kill", "all"], { stdio: "ignore" });
 
+  // What a site has of its own, as a further initial file system. Not by DHCP: without a router, which a machine that sees
+  // nothing but this archive has not, the script of Debian 13's DHCP client ends before it notes what it was told.
+  const site = [
+    `d-i apt-setup/security_host string ${host}`,
+    // What makes an emulated installation long and tells nothing of it: drivers of hardware that is not there, what
+    // packages recommend, and a kernel that is replaced as soon as it is installed.
+    "d-i base-installer/kernel/image string linux-image-cloud-amd64",
+    "d-i base-installer/install-recommends boolean false",
+    "d-i apt-setup/services-select multiselect",
+    "d-i pkgsel/upgrade select none",
+  ].map((line) => `${line}\n`).join("");
+
   const asked: string[] = [];
   const local: Readonly<Record<string, string>> = { [`dists/${udebSuite}/Release`]: list, [`dists/${udebSuite}/Release.gpg`]: `${list}.gpg`, [`dists/${udebSuite}/${path}`]: join(made, "Packages") };
   const server: Server = createServer((request, response) => {
-    const wanted = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname).replace(/^\/debian\//, "");
-    asked.push(wanted);
+    const full = decodeURIComponent(new URL(request.url ?? "/", "http://x").pathname);
+    const wanted = full.replace(/^\/debian\//, "");
+    asked.push(full);
     const file = local[wanted] ?? (/^made\/[^/]+$/.test(wanted) ? join(made, wanted.slice(5)) : undefined);
     if (file !== undefined && existsSync(file)) {
       const bytes = readFileSync(file);
@@ -200,7 +228,8 @@ export async function installerArchive({ release, kernel, directory }: { readonl
       const value = request.headers[key];
       if (typeof value === "string") headers[key] = value;
     }
-    fetch(`${mirror}/${wanted}`, { method: request.method ?? "GET", headers }).then((answer) => {
+    const from = full.startsWith("/debian-security/") ? `${security}/${full.slice("/debian-security/".length)}` : `${mirror}/${wanted}`;
+    fetch(from, { method: request.method ?? "GET", headers }).then((answer) => {
       const passed = ["content-length", "content-range", "last-modified", "etag", "accept-ranges"].flatMap((key) => {
         const value = answer.headers.get(key);
         return value === null ? [] : [[key, value] as const];
@@ -215,6 +244,12 @@ export async function installerArchive({ release, kernel, directory }: { readonl
     port: (server.address() as AddressInfo).port,
     udebSuite,
     keyring,
+    site: (answers) => cpio([
+      { path: "preseed.cfg", mode: 0o644, content: Buffer.from(answers + site) },
+      { path: "etc/udebs-source", mode: 0o644, content: Buffer.from(`${udebSuite}\n`) },
+      // What debootstrap trusts, and the key of the components' list.
+      { path: "usr/share/keyrings/archive.gpg", mode: 0o644, content: Buffer.concat([readFileSync(join(repository, "vendor/debian/archive.gpg")), readFileSync(keyring)]) },
+    ], 0),
     repacked: repacked.map((one) => one["Package"]!),
     asked,
     close: () => {
