@@ -25,7 +25,7 @@ export interface MachineSpec {
   readonly locale?: string;
   /** Zone name as of the tz database. @default "Etc/UTC" */
   readonly timezone?: string;
-  /** Console keyboard layout. @default "us" */
+  /** Console keyboard layout, by its XKB name: `de`. Another than that of the kernel brings what sets it. @default "us" */
   readonly keyboard?: string;
   /** @default [] */
   readonly users?: readonly User[];

@@ -123,7 +123,8 @@ function userData(machine: ReadyMachine, context: CloudInitContext): Yaml {
     manage_etc_hosts: "localhost",
     locale: machine.locale,
     timezone: machine.timezone,
-    keyboard: { layout: machine.keyboard },
+    // The kernel's own needs nothing; without console-setup in the image, asking for it would be an error.
+    ...(machine.keyboard === "us" ? {} : { keyboard: { layout: machine.keyboard } }),
     disable_root: true,
     ssh_pwauth: machine.passwordLogin,
     // Without a list it would make the image's default account; an empty one its schema refuses.

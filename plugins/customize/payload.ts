@@ -10,6 +10,7 @@
 import { readFileSync } from "node:fs";
 import { ExitCode, ImgtaskError, type InstalledMachine } from "../../lib/mod.ts";
 import { finishScript, finishSteps } from "../machine/finish.ts";
+import { keyboardFile, keyboardPath } from "../machine/keyboard.ts";
 import { networkdFiles } from "../machine/networkd.ts";
 import type { ReadyMachine } from "../machine/passwords.ts";
 import { keyLines, repositoryFiles, sudoersFile, systemFiles } from "../machine/system-file.ts";
@@ -43,8 +44,8 @@ function ownFiles(machine: ReadyMachine, preseeded: boolean): TarEntry[] {
     "PermitRootLogin no",
   ];
   return [
-    // The installer has a place neither for every locale nor for interfaces by name.
-    ...(preseeded ? [file("/etc/default/locale", 0o644, `LANG=${machine.locale}\n`)] : []),
+    // The installer has a place neither for every locale nor for interfaces by name, and asks for no keyboard on a serial console.
+    ...(preseeded ? [file("/etc/default/locale", 0o644, `LANG=${machine.locale}\n`), file(keyboardPath, 0o644, keyboardFile(machine.keyboard))] : []),
     ...(preseeded && typeof machine.network !== "string" ? networkdFiles(machine.network).map(({ path, content }) => file(path, 0o644, content)) : []),
     file("/etc/ssh/sshd_config.d/10-imgtask.conf", 0o644, `${sshd.join("\n")}\n`),
     ...[...systemFiles(machine), ...machine.users.map(sudoersFile)].flatMap((one) => (one === undefined ? [] : [file(one.path, one.mode ?? 0o644, one.content)])),
@@ -145,10 +146,15 @@ export function payload(machine: ReadyMachine, context: PayloadContext): readonl
   return [{ path: payloadDirectory, mode: 0o755 }, ...files.map(({ name, mode, content }) => ({ path: `${payloadDirectory}/${name}`, mode, content }))];
 }
 
+/** Packages that Debian's installer would be asked about: what its answers say to its own questions is not said to these. */
+const asking: ReadonlySet<string> = new Set(["console-setup", "keyboard-configuration"]);
+
 /**
- * Packages that an installer cannot have: with archives of the machine's own, all of its packages are installed at the
- * end, when these archives are there. An installer that was told their names would stop at those it does not find.
+ * Packages that an installer cannot have. With archives of the machine's own, all of its packages are installed at the
+ * end, when these archives are there: an installer that was told their names would stop at those it does not find. Some
+ * others ask when an installer brings them, and do not at the end.
  */
 export function latePackages(machine: Pick<InstalledMachine, "repositories">, wanted: readonly string[]): { readonly now: readonly string[]; readonly late: readonly string[] } {
-  return machine.repositories.length === 0 ? { now: wanted, late: [] } : { now: [], late: wanted };
+  if (machine.repositories.length > 0) return { now: [], late: wanted };
+  return { now: wanted.filter((name) => !asking.has(name)), late: wanted.filter((name) => asking.has(name)) };
 }

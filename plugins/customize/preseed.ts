@@ -4,6 +4,7 @@
  * @module
  */
 import { ExitCode, type FullFileSystem, ImgtaskError, type InstalledMachine, packagesFor } from "../../lib/mod.ts";
+import { keyboardPackages } from "../machine/keyboard.ts";
 import { type AnswerContext, type Answers, cannot, plainUrl } from "./answers.ts";
 import { latePackages } from "./payload.ts";
 
@@ -170,7 +171,7 @@ function recipe({ partitions, lvm }: NonNullable<InstalledMachine["storage"]>): 
       boolean("partman-lvm/confirm", true),
       boolean("partman-lvm/confirm_nooverwrite", true),
     ]),
-    string("partman/default_label", "gpt"),
+    string("partman-partitioning/default_label", "gpt"),
     select("partman-partitioning/choose_label", "gpt"),
     string("partman-auto/expert_recipe", `imgtask :: ${lines.join(" ")}`),
     select("partman-auto/choose_recipe", "imgtask"),
@@ -207,6 +208,8 @@ export function preseedPackages(machine: InstalledMachine): readonly string[] {
     ...(users.some(({ sudo }) => sudo !== "none") ? ["sudo"] : []),
     ...(firewall === undefined ? [] : ["nftables"]),
     ...(passwordPolicy === undefined ? [] : ["libpam-pwquality"]),
+    // The installer brings them itself, but not where it is used over a serial console.
+    ...keyboardPackages(machine),
     ...(apparmor === "enabled" ? ["apparmor"] : []),
     ...(typeof how !== "string" && how.some(({ dns, dhcp }) => dhcp || dns.length > 0) ? ["systemd-resolved"] : []),
   ];

@@ -10,6 +10,7 @@ import { parseDirectories } from "../dirs/parse.ts";
 import { addUser, idOf } from "./accounts.ts";
 import { finishScript, finishSteps } from "./finish.ts";
 import { command, followInside, hasInside, inImage, pathInside } from "./inside.ts";
+import { keyboardFile, keyboardPath } from "./keyboard.ts";
 import { networkdFiles } from "./networkd.ts";
 import { layOver } from "./overlay.ts";
 import type { ReadyMachine } from "./passwords.ts";
@@ -83,7 +84,9 @@ function locale(root: string, { locale, timezone, keyboard }: ReadyMachine): voi
     inImage(root, ["locale-gen"]);
   }
   writeInside(root, "/etc/default/locale", `LANG=${locale}\n`);
-  writeInside(root, "/etc/default/keyboard", `XKBMODEL="pc105"\nXKBLAYOUT="${keyboard}"\nXKBVARIANT=""\nXKBOPTIONS=""\nBACKSPACE="guess"\n`);
+  writeInside(root, keyboardPath, keyboardFile(keyboard));
+  // The console takes its keymap from a file that is made of this one.
+  if (hasInside(root, "/usr/bin/setupcon")) inImage(root, ["setupcon", "--save-only"]);
   const zone = `/usr/share/zoneinfo/${timezone}`;
   if (!hasInside(root, zone)) {
     if (/^(Etc\/)?UTC$/.test(timezone)) return;

@@ -69,6 +69,8 @@ if [ -f overlay.tar ]; then
   tar --extract --preserve-permissions --no-overwrite-dir --keep-directory-symlink --directory=/ --file=overlay.tar
 fi
 if [ -f files.tar ]; then tar --extract --preserve-permissions --keep-directory-symlink --directory=/ --file=files.tar; fi
+# The console takes its keymap from a file that is made of this one.
+if [ -f /etc/default/keyboard ] && command -v setupcon >/dev/null; then setupcon --save-only; fi
 # The first value that sshd meets counts; an old one reads no directory.
 config=/etc/ssh/sshd_config own=/etc/ssh/sshd_config.d/10-imgtask.conf
 if [ -f files.tar ] && [ -f "$own" ] && [ -f "$config" ] && ! grep -qi '^[[:space:]]*Include[[:space:]].*sshd_config[.]d' "$config"; then

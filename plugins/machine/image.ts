@@ -4,6 +4,7 @@
  * @module
  */
 import { ExitCode, ImgtaskError, type InstalledMachine, packagesFor } from "../../lib/mod.ts";
+import { keyboardPackages } from "./keyboard.ts";
 import { type MachineParams, machineParams } from "./params.ts";
 
 /** Refuses what needs an installer, for callers that the type checker did not stop. */
@@ -22,6 +23,7 @@ export function imagePackages(machine: InstalledMachine): readonly string[] {
   const needed = [
     ...(machine.firewall === undefined || ["nftables", "ufw", "firewalld"].some((name) => machine.packages.includes(name)) ? [] : ["nftables"]),
     ...(machine.passwordPolicy === undefined ? [] : ["libpam-pwquality"]),
+    ...keyboardPackages(machine),
     ...(machine.apparmor === "enabled" ? ["apparmor"] : []),
   ];
   return [...new Set([...packagesFor(machine, "apt"), ...needed])];

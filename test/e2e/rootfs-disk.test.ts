@@ -34,6 +34,7 @@ const small = defineDistro<AptDistro<"small", "bookworm", "x86_64">>({
 const full: MachineSpec = {
   hostname: "lab",
   timezone: "Europe/Berlin",
+  keyboard: "de",
   packages: ["openssh-server", "sudo"],
   users: [{ name: "devops", uid: 1500, sudo: "nopasswd", groups: ["adm"], sshKeys: [keyLine, source("key.pub")] }],
   services: { enable: ["ssh", "hello"], disable: ["systemd-pstore"] },
@@ -136,6 +137,11 @@ test("a machine description becomes files, owners, modes and links, all of one t
     assert.equal(stat("/etc/machine-id"), "regular 0444 0:0");
     assert.equal(text("/etc/machine-id"), "");
     assert.match(text("/etc/ssh/sshd_config.d/00-imgtask.conf"), /^PasswordAuthentication no$/m);
+    assert.match(text("/etc/default/keyboard"), /^XKBLAYOUT="de"$/m);
+    // What the console loads at boot: on a German keyboard, this key is no "y".
+    const keymap = join(base, "keymap.gz");
+    run("debugfs", ["-R", `dump /etc/console-setup/cached_UTF-8_del.kmap.gz ${keymap}`, image]);
+    assert.match(/^keycode 21 = \S+/m.exec(run("gzip", ["-dc", keymap]))?.[0] ?? "", /= \+?U\+007a$/);
     assert.match(run("debugfs", ["-R", "stat /etc/localtime", image]), /Fast link dest: "\/usr\/share\/zoneinfo\/Europe\/Berlin"/);
     assert.equal(run("debugfs", ["-R", "ls -p /dev", image]).trim().split("\n").length, 2, "nothing but . and .. in /dev");
     assert.ok(!run("debugfs", ["-R", "ls -p /etc/ssh", image]).includes("ssh_host_"));

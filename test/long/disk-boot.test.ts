@@ -49,11 +49,11 @@ const seeded = test("seeded", {
   image: template, seed: seed("guest", { machine: guest }), timeout, login: { user: "visitor", identity: key.identity },
   expect: {
     users: [{ name: "visitor" }],
-    // Its verdict on itself is not asked for: in an image without console-setup it cannot set the keyboard.
     files: [{ path: "/etc/seeded/by", mode: 0o640, owner: "root", group: "root" }],
     commands: [
       { run: ["sudo", "cloud-init", "query", "subplatform"], stdout: /config-disk \\(\\/dev\\/vdb\\)/ },
       { run: ["hostname"], stdout: /^seeded$/m },
+      { run: ["cloud-init", "status"], stdout: /^status: done$/m },
       { run: ["sudo", "cat", "/etc/seeded/by"], stdout: /^the seed$/m },
     ],
   },
