@@ -87,7 +87,7 @@ test("installed", {
       // What the kernel has: on a German keyboard, this key is no "y".
       { run: ["sudo", "-n", "dumpkeys", "--console=/dev/tty1"], stdout: /^keycode +21 = \\+?z\\b/m },
       { run: ["locale", "-a"], stdout: /^de_DE\\.utf8$/m },
-      { run: ["lsblk", "--noheadings", "--list", "--bytes", "--output", "MOUNTPOINT,FSTYPE,SIZE"], stdout: /^\\/boot +ext4 +5\\d{8}$[^]*^\\[SWAP\\] +swap +5\\d{8}$[^]*^\\/ +ext4 +6\\d{9}$[^]*^\\/srv +ext4 +3\\d{9}$/m },
+      { run: ["lsblk", "--noheadings", "--list", "--bytes", "--output", "MOUNTPOINT,FSTYPE,SIZE"], stdout: /^\\/boot\\/efi +vfat +5\\d{8}$[^]*^\\/boot +ext4 +536870912$[^]*^\\[SWAP\\] +swap +536870912$[^]*^\\/ +ext4 +644\\d{7}$[^]*^\\/srv +ext4 +2\\d{9}$/m },
       { run: ["lsblk", "--nodeps", "--noheadings", "--output", "PTTYPE", "/dev/vda"], stdout: /^gpt$/m },
       { run: ["sudo", "-n", "nft", "list", "ruleset"], stdout: /tcp dport 22 accept/ },
       { run: ["test", "-e", "/var/tmp/imgtask"], exit: 1 },
