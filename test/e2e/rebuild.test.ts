@@ -49,14 +49,14 @@ const tree = target("bad:tree", { outputs: { out: output("tree", "t", { path: "a
   chmodSync(outputs.out + "/mode", times === 1 ? 0o755 : 0o644);
   symlinkSync("to" + times, outputs.out + "/link");
 } });
-const fs = target("bad:ext4", { tools: [tool("mke2fs", { versionArgs: ["-V"] })], outputs: { out: output("file", "fs", { path: "artifacts/fs" }) }, async run({ outputs, tmp, exec }) {
+const fs = target("bad:ext4", { tools: [tool("mke2fs", { versionArgs: ["-V"], packages: { apt: "e2fsprogs" } })], outputs: { out: output("file", "fs", { path: "artifacts/fs" }) }, async run({ outputs, tmp, exec }) {
   mkdirSync(tmp + "/tree/etc", { recursive: true });
   writeFileSync(tmp + "/tree/etc/stamp", "x".repeat(5000) + fromOutside("TIMES"));
   writeFileSync(outputs.out, "");
   truncateSync(outputs.out, 8 * 1024 * 1024);
   await exec(["mke2fs", "-q", "-F", "-t", "ext4", "-U", "5d2c1e6e-5c5e-4a8f-8a59-0d0e3d0c1b2a", "-E", "hash_seed=5d2c1e6e-5c5e-4a8f-8a59-0d0e3d0c1b2a", "-d", tmp + "/tree", outputs.out], { env: { E2FSPROGS_FAKE_TIME: "1700000000" } });
 } });
-const iso = target("bad:iso", { tools: [tool("xorriso", {})], outputs: { out: output("file", "iso", { path: "artifacts/iso" }) }, async run({ outputs, tmp, exec }) {
+const iso = target("bad:iso", { tools: [tool("xorriso", { packages: { apt: "xorriso" } })], outputs: { out: output("file", "iso", { path: "artifacts/iso" }) }, async run({ outputs, tmp, exec }) {
   mkdirSync(tmp + "/tree/some", { recursive: true });
   writeFileSync(tmp + "/tree/some/A file with a long name.txt", "abc" + fromOutside("TIMES"));
   await exec(["xorriso", "-as", "mkisofs", "-R", "--set_all_file_dates", "2026010100000000", "--modification-date=2026010100000000", "-o", outputs.out, tmp + "/tree"]);
