@@ -3,7 +3,7 @@
  * Pure: reads no file, and knows nothing of targets but their names.
  * @module
  */
-import { type Artifact, isArtifact, isSource, isSourceGlob } from "./artifact.ts";
+import { isArtifact, isSource, isSourceGlob } from "./artifact.ts";
 import { ExitCode, ImgtaskError, type Location } from "./error.ts";
 
 /** A value that JSON can carry. */
@@ -30,7 +30,8 @@ export function lift(value: unknown, path: string, found: Record<string, InputRe
     found[path] = ref;
     return { $input: path };
   };
-  const artifact = isArtifact(value) ? value : isArtifact(producerOf(value)) ? producerOf(value) : undefined;
+  const producer = producerOf(value);
+  const artifact = isArtifact(value) ? value : isArtifact(producer) ? producer : undefined;
   if (artifact !== undefined) {
     return handle({ type: "artifact", target: artifact.target, output: artifact.output });
   }
@@ -50,6 +51,9 @@ export function lift(value: unknown, path: string, found: Record<string, InputRe
     return value.map((item, index) => lift(item, `${path}.${index}`, found, target, location) ?? null);
   }
   if (typeof value === "object") {
+    const { name } = value as { readonly name?: unknown };
+    const others = Object.entries(outputsOf(value)).filter(([, output]) => isArtifact(output) && output.target === name);
+    if (others.length > 0) throw withoutOut(path, `${name as string}`, others.map(([output]) => output), target, location);
     const prototype: unknown = Object.getPrototypeOf(value);
     if (prototype !== Object.prototype && prototype !== null) throw bad(`an object of class ${value.constructor?.name ?? "unknown"}`);
     const result: Record<string, Json> = {};
@@ -67,13 +71,24 @@ function missing(path: string, target: string, location: Location | undefined): 
   return new ImgtaskError("IMG2040", `Target "${target}" has nothing as its input "${path.slice("inputs.".length)}"`, {
     expected: "a handle: a target, an output of one, or a source",
     found: "undefined",
-    hint: `A target stands for its output "out"; others are in "outputs", as in image.outputs.packages`,
     exitCode: ExitCode.usage,
     ...(location === undefined ? {} : { location }),
   });
 }
 
-function producerOf(value: unknown): Artifact | undefined {
-  const outputs = (value as { outputs?: { out?: Artifact } } | null | undefined)?.outputs;
-  return outputs?.out;
+function withoutOut(path: string, named: string, outputs: readonly string[], target: string, location: Location | undefined): ImgtaskError {
+  return new ImgtaskError("IMG2040", `Target "${target}" names "${named}" at ${path}, which has no output "out"`, {
+    expected: outputs.map((name) => `its "outputs.${name}"`).join(" or "),
+    found: "the target, which stands for its output \"out\"",
+    exitCode: ExitCode.usage,
+    ...(location === undefined ? {} : { location }),
+  });
+}
+
+function outputsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return (value as { readonly outputs?: Readonly<Record<string, unknown>> } | null | undefined)?.outputs ?? {};
+}
+
+function producerOf(value: unknown): unknown {
+  return outputsOf(value)["out"];
 }

@@ -119,7 +119,7 @@ const made: Target<any>[] = [];
 for (const [name, command, inputs, needs, outputs] of tasks) {
   made.push(target(\`part:\${name}\`, {
     params: { command, paths: outputs },
-    inputs: { own: inputs.map((path) => source(path)), below: needs.map((index) => made[index]!) },
+    inputs: { own: inputs.map((path) => source(path)), below: needs.map((index) => made[index]!.outputs["out0"]!) },
     outputs: Object.fromEntries(outputs.map((path, i) => [\`out\${i}\`, output("file", "part", { path })])),
     async run({ exec, params, outputs }) {
       let command = params.command;

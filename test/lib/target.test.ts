@@ -52,6 +52,15 @@ test("parameters that cannot be hashed are refused with their place", () => {
   assert.throws(() => declare("make:a", { resources: { cpu: Number.NaN } }), { code: "IMG2002" });
 });
 
+test("a target without the output \"out\" stands for none, and what it has is named", () => {
+  const two = target("part:two", { outputs: { left: "file", right: "file" }, run() {} });
+  assert.throws(() => target("part:bad", { inputs: { below: [two as never] }, outputs: { out: "file" }, run() {} }), {
+    code: "IMG2040", message: 'Target "part:bad" names "part:two" at inputs.below.0, which has no output "out"', expected: 'its "outputs.left" or its "outputs.right"',
+  });
+  // A plain object of this shape is no target.
+  target("part:good", { params: { name: "x", outputs: { left: two.outputs.left, text: "t" } }, outputs: { out: "file" }, run() {} });
+});
+
 test("outputs stay in the project and have plain names", () => {
   for (const path of ["a", "artifacts/iso/x.iso", "a-{time}", "..a", "a..b/c"]) declare("make:a", { outputs: { out: output("file", "x", { path }) } });
   for (const path of ["", "/", "/a", "..", "../a", "a/../b", "a//b", "a/", ".", "./a", "a/.", ".imgtask", ".imgtask/x", "a\0b", "a\nb"]) {
