@@ -272,11 +272,17 @@ export async function hushOf(options: Pick<RunOptions, "registered" | "resolutio
   return (await import("./hush.ts")).hushFor(registered, passwords, state.project.directory, signal, logFd);
 }
 
+let inherited: NodeJS.ProcessEnv | undefined;
+
+/** What commands are given of the caller's environment. Read once: what a recipe does to `process.env` is not for others. */
+function inheritedEnvironment(): NodeJS.ProcessEnv {
+  const kept = ["PATH", "HOME", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+  return (inherited ??= Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))));
+}
+
 /** Environment of every command: nothing of the caller's but what finding programs and reaching the network needs. */
 function baseEnvironment(options: Pick<RunOptions, "registered" | "resolution" | "state">, tmp: string): NodeJS.ProcessEnv {
-  const kept = ["PATH", "HOME", "USER", "LOGNAME", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
-  const env: NodeJS.ProcessEnv = {};
-  for (const name of kept) if (process.env[name] !== undefined) env[name] = process.env[name];
+  const env: NodeJS.ProcessEnv = { ...inheritedEnvironment() };
   for (const [name, value] of Object.entries(environmentOf(options.registered.declaration, options.resolution))) if (value !== undefined) env[name] = value;
   return { ...env, LC_ALL: "C.UTF-8", TZ: "UTC", TMPDIR: tmp, SOURCE_DATE_EPOCH: String(options.state.epoch) };
 }

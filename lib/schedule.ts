@@ -4,6 +4,7 @@
  * @module
  */
 import { setMaxListeners } from "node:events";
+import { setImmediate as turn } from "node:timers/promises";
 import type { Budget } from "./budget.ts";
 import { type Content, contentOf } from "./content.ts";
 import { ImgtaskError, isImgtaskError } from "./error.ts";
@@ -82,6 +83,9 @@ class Schedule {
   /** Of the active ones, those whose freshness is being decided. */
   #deciding = 0;
   #patience: NodeJS.Timeout | undefined;
+  /** When the event loop last had a turn that was asked for; in milliseconds. */
+  #turned = performance.now();
+  #turning: Promise<void> | undefined;
   #failure: ImgtaskError | undefined;
   #settled: () => void = () => {};
   /** Ends what runs. */
@@ -153,6 +157,18 @@ class Schedule {
     return this.#loaded.graph.get(name)!.group;
   }
 
+  /**
+   * Work that never waits goes on by promises alone, and would keep signals, timers and the garbage collector's tasks from
+   * their turn for as long as there is any.
+   */
+  #breathe(): Promise<void> | undefined {
+    if (this.#turning === undefined && performance.now() - this.#turned < 20) return undefined;
+    return (this.#turning ??= turn().then(() => {
+      this.#turned = performance.now();
+      this.#turning = undefined;
+    }));
+  }
+
   /** All that the target needs is done: decide whether it is fresh. */
   #ready(name: string): void {
     if (this.#closed) return;
@@ -173,6 +189,8 @@ class Schedule {
 
   async #decide(declaration: Declaration, span: TraceSpan | undefined): Promise<void> {
     const { name } = declaration;
+    await this.#breathe();
+    if (this.#closed) return;
     const inputs = new Witness(), outputs = new Witness();
     const now = await resolveNow(declaration, this.#loaded, this.#state, this.#upstream, inputs);
     const verdict = await judge(declaration, now, this.#state, this.#options.forced.has(name), outputs);
@@ -260,6 +278,11 @@ class Schedule {
 
   async #carryOut(job: Job): Promise<void> {
     const { name } = job.declaration;
+    await this.#breathe();
+    if (this.#closed) {
+      this.#release(name);
+      return void (await job.close());
+    }
     try {
       this.#publish(await job.run());
       this.#release(name);

@@ -72,12 +72,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   const controller = new AbortController();
   // Modes of what recipes make must not depend on who runs them.
   process.umask(0o022);
-  let interrupts = 0;
+  let interrupts = 0, last = -Infinity;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    // Kept for the whole life: a second signal must not cut off the clean-up that the first began, a third may.
+    // Kept for the whole life: a second signal must not cut off the clean-up that the first began, a third may. One Ctrl-C
+    // comes more than once where npx passes on what the terminal has sent to all.
     process.on(signal, () => {
       controller.abort(signal);
-      if (++interrupts >= 3) process.exit(ExitCode.interrupted);
+      const now = performance.now();
+      if (now - last > 100 && ++interrupts >= 3) process.exit(ExitCode.interrupted);
+      last = now;
     });
   }
   let options: Options | undefined;

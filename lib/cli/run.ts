@@ -143,11 +143,14 @@ function storeLimit(): number {
 }
 
 /**
- * Has V8 wait ten times as long as usual until it compiles a function by its optimizing compiler, which would take half a
- * second of a core in a run of some seconds, in the way of commands. What really takes long is compiled all the same.
+ * Tells V8 what suits runs of some seconds. It waits ten times as long as usual until it compiles a function by its
+ * optimizing compiler, which would take half a second of a core, in the way of commands; what really takes long is compiled all
+ * the same. The space for young objects stays as it is when the run begins, where it would grow to 34 MB; and garbage is
+ * collected when half as much again is there as after the last time, not three times as much.
  */
-function compileLess(): void {
-  if (process.versions["deno"] === undefined) setFlagsFromString("--interrupt-budget=1320000");
+function tuneV8(): void {
+  if (process.versions["deno"] !== undefined) return;
+  for (const flag of ["--interrupt-budget=1320000", "--semi-space-growth-factor=1", "--heap-growing-percent=50"]) setFlagsFromString(flag);
 }
 
 /** Runs the named targets, or the default. */
@@ -156,7 +159,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
   const audit = options.audit ? await import("./audit.ts") : undefined;
   if (audit !== undefined && !audit.isTraced()) return audit.underTrace(context, project);
   const started = Date.now();
-  compileLess();
+  tuneV8();
   const trust = await openTrust(project);
   if (trust !== undefined) (await import("../trust.ts")).sweep(project.state);
   const reporter = lazyReporter(context);

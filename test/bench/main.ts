@@ -22,8 +22,14 @@ const { values, positionals } = parseArgs({
     peers: { type: "string" },
     patience: { type: "string", default: "60" },
     faults: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
   },
 });
+if (values.help) {
+  console.log("npm run bench [-- [images] [engine] [--runs N] [--only CASE,…] [--peers NAME,…|none] [--patience SECONDS] [--faults]]\n" +
+    `cases of the engine: ${caseNames.join(", ")}; peers: ${peerNames.join(", ")}`);
+  process.exit();
+}
 const whole = (text: string, name: string): number => {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
   throw new Error(`--${name} takes whole numbers, not "${text}"`);

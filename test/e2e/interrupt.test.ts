@@ -73,3 +73,45 @@ export default group("all", [a, b, c]);\n`,
   assert.ok(Date.now() - began < 12_000, `took ${Date.now() - began} ms`);
   await noneLeft(env["MARK"]!);
 });
+
+test("SIGINT is heard among recipes that never wait, and what they did is told as they go", { timeout: 60_000 }, async (t) => {
+  const made = new TestProject({
+    "imagefile.ts": `${preamble}for (let i = 0; i < 1000; i++) target(\`make:\${i}\`, { outputs: { out: "file" }, run({ target, outputs }) { ${note} for (const end = performance.now() + 10; performance.now() < end; ); writeFileSync(outputs.out, target); } });\n`,
+  });
+  t.after(() => made.eject());
+  const { child, finished } = made.start(["run", "make:*"]);
+  // Not before something is told: the words must not come all at once at the end.
+  await new Promise<void>((resolve) => child.stderr!.on("data", (chunk: Buffer) => String(chunk).includes("done in") && resolve()));
+  child.kill("SIGINT");
+  const { code, stderr } = await finished;
+  assert.equal(code, 130, stderr);
+  const done = made.ran().length;
+  assert.ok(done < 500, `${done} of 1000 had run`);
+  assert.match(stderr, new RegExp(`Interrupted by SIGINT: ${1000 - done} cancelled, ${done} done`));
+});
+
+test("A second Ctrl-C lets the clean-up end, also where each comes twice, as by npx; a third ends it", { timeout: 60_000 }, async (t) => {
+  const made = new TestProject({
+    "imagefile.ts": `${preamble}export default target("make:a", { env: ["MARK"], outputs: { out: "file" }, async run({ target, exec }) { ${note} await exec(["sh", "-c", 'trap "" INT TERM; while :; do sleep 0.1; done']); } });\n`,
+  });
+  t.after(() => made.eject());
+  for (const presses of [2, 3]) {
+    const env = { MARK: `mark-${Math.random()}` };
+    const { child, finished } = made.start(["run"], { env });
+    for (let i = 0; i < 200 && made.runs("make:a") === 0; i++) await sleep(50);
+    made.ran();
+    await sleep(200);
+    for (let press = 0; press < presses; press++) {
+      child.kill("SIGINT");
+      await sleep(20);
+      child.kill("SIGINT");
+      await sleep(300);
+    }
+    const { code, stderr } = await finished;
+    assert.equal(code, 130, stderr);
+    // What was cut off says nothing of its end, and leaves a note that the next run passes over.
+    assert.equal(/Interrupted by SIGINT: 1 cancelled/.test(stderr), presses === 2, stderr);
+    assert.equal(existsSync(made.path(".imgtask/lock")), presses === 3);
+    await noneLeft(env.MARK);
+  }
+});

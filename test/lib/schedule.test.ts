@@ -334,6 +334,18 @@ test("an abort cancels what runs and what waits, and nothing is recorded", async
   assert.equal((await go(state, ["t:slow"], { signal: before.signal })).outcomes.get("t:slow"), "cancelled");
 });
 
+test("signals and timers have their turn among recipes that never wait", async (t) => {
+  const controller = new AbortController();
+  const names = Array.from({ length: 400 }, (_, i) => `t:${i}`);
+  for (const name of names) make(name, { work() { for (const end = performance.now() + 2; performance.now() < end; ); } });
+  let turns = 0;
+  const timer = setInterval(() => { if (++turns === 3) controller.abort("SIGINT"); }, 1);
+  const { outcomes } = await go(stateOf(t), names, { jobs: 2, signal: controller.signal }).finally(() => clearInterval(timer));
+  const done = [...outcomes.values()].filter((outcome) => outcome === "done").length;
+  assert.ok(done > 0 && done < names.length / 2, `${done} of ${names.length} were made before an abort at the third turn`);
+  assert.equal([...outcomes.values()].filter((outcome) => outcome === "cancelled").length, names.length - done);
+});
+
 test("what is proven fresh is done before the loop begins, what stands behind it is looked at", async (t) => {
   const state = stateOf(t), one = make("t:1"), two = make("t:2", { after: [one] });
   make("t:3", { after: [two] });
