@@ -21,21 +21,20 @@ export class Commands {
     setMaxListeners(0, this.#end.signal);
   }
 
-  /** Starts one, with the signal that ends it. */
-  run<Result>(name: string, start: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+  /** Starts one, with the signal that ends it. Awaits it itself, so that the stack of its error reaches back to the recipe. */
+  async run<Result>(name: string, start: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
     if (this.#running.size === 0) this.#signal.addEventListener("abort", this.#pass, { once: true });
     if (this.#signal.aborted) this.#pass();
     const running = start(this.#end.signal);
     this.#running.set(running, name);
-    // Once the recipe is over, nobody is told: what is ended then would be one more failure that nothing waits for.
-    return new Promise((resolve, reject) => {
-      const gone = (tell: () => void): void => {
-        this.#running.delete(running);
-        if (this.#running.size === 0) this.#signal.removeEventListener("abort", this.#pass);
-        if (!this.#over) tell();
-      };
-      running.then((result) => gone(() => resolve(result)), (error: unknown) => gone(() => reject(error as Error)));
-    });
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+      if (this.#running.size === 0) this.#signal.removeEventListener("abort", this.#pass);
+      // Once the recipe is over, nobody is told: what is ended then would be one more failure that nothing waits for.
+      if (this.#over) await new Promise<never>(() => {});
+    }
   }
 
   /** Ends what still runs, and waits until it has ended. */

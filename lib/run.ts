@@ -378,13 +378,15 @@ function shell({ cwd, env, logFd, signal, sink }: Place, hush: Hush | undefined)
       // A log that cannot be written to is the error, whatever came of the command.
       written();
       if (signal.aborted) throw new ImgtaskError("IMG3004", "A shell command was ended because the run was", { exitCode: 130, cause: error });
-      const { exitCode, stderr } = error as { exitCode?: number | null; stderr?: string };
+      const { exitCode, signal: killer, stderr } = error as { exitCode?: number | null; signal?: NodeJS.Signals | null; stderr?: string };
+      const found = typeof exitCode === "number" ? `exit code ${exitCode}` : typeof killer === "string" ? `an end by ${killer}` : undefined;
       const last = (stderr ?? "").trim().split("\n").at(-1) ?? "";
       throw new ImgtaskError("IMG3002", `A shell command failed: ${last === "" ? pieces.join("…").trim() : last}`, {
         expected: "exit code 0",
-        found: `exit code ${exitCode ?? "unknown"}`,
+        ...(found === undefined ? {} : { found }),
         hint: `Run it again by hand: cd ${cwd} && ${running.cmd}`,
-        cause: error,
+        // What zx says of an end is said already.
+        ...(found === undefined ? { cause: error } : {}),
       });
     }
   };
