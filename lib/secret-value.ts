@@ -28,6 +28,11 @@ function placeOf(ref: SecretRef): string {
   return ref.from === "manager" ? `${ref.manager}, as "${ref.name}"` : ref.from === "environment" ? `environment variable "${ref.name}"` : `file "${ref.name}"`;
 }
 
+function cureOf({ from, name }: SecretRef): string {
+  if (from === "environment") return `Export ${name} in the shell, or the CI job, that imgtask runs in`;
+  return from === "file" ? "Write it there, readable by you alone" : "Is it there under this name, and this long?";
+}
+
 /**
  * The values of a target's secrets, by name.
  *
@@ -42,6 +47,7 @@ export async function secretValues(declaration: Declaration, handles: Secrets, c
       throw new ImgtaskError("IMG1007", `Secret "${key}" of "${declaration.name}" is ${value === undefined || value === "" ? "not there" : "too short"}`, {
         expected: `${shortestSecret} bytes or more in ${placeOf(ref)}`,
         found: value === undefined ? "nothing" : value === "" ? "an empty value" : "fewer, which could not be told from other text",
+        hint: cureOf(ref),
         exitCode: ExitCode.prerequisite,
         ...(declaration.location === undefined ? {} : { location: declaration.location }),
       });

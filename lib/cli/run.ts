@@ -142,6 +142,10 @@ function storeLimit(): number {
   return (Number.isFinite(gigabytes) && gigabytes >= 0 ? gigabytes : 20) * 1024 ** 3;
 }
 
+function tellV8(...flags: readonly string[]): void {
+  if (process.versions["deno"] === undefined) for (const flag of flags) setFlagsFromString(flag);
+}
+
 /**
  * Tells V8 what suits runs of some seconds. It waits ten times as long as usual until it compiles a function by its
  * optimizing compiler, which would take half a second of a core, in the way of commands; what really takes long is compiled all
@@ -149,8 +153,12 @@ function storeLimit(): number {
  * collected when half as much again is there as after the last time, not three times as much.
  */
 function tuneV8(): void {
-  if (process.versions["deno"] !== undefined) return;
-  for (const flag of ["--interrupt-budget=1320000", "--semi-space-growth-factor=1", "--heap-growing-percent=50"]) setFlagsFromString(flag);
+  tellV8("--interrupt-budget=1320000", "--semi-space-growth-factor=1", "--heap-growing-percent=50");
+}
+
+/** Memory as V8 would have it, where targets are too few to fill it: a recipe that computes much is a third faster so. */
+function giveRoom(targets: number): void {
+  if (targets < 2000) tellV8("--semi-space-growth-factor=2", "--heap-growing-percent=0");
 }
 
 /** Runs the named targets, or the default. */
@@ -197,6 +205,7 @@ export async function run(context: CommandContext, project: Project): Promise<Ex
     const proven = options.force || options.audit ? new Set<string>() : provenFresh(loaded, state, names, before);
     const order = closure(loaded.graph, names).filter((name) => !loaded.graph.get(name)!.group);
     if (proven.size > 0) loaded.narrow?.(new Set(order.filter((name) => !proven.has(name))));
+    giveRoom(loaded.graph.size);
     const judgements = new Judgements();
     await checkTools(context, { state, loaded }, names, proven);
     await removeLeftovers(state);

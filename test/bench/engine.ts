@@ -132,6 +132,23 @@ function oneChanged(bench: Bench, prepared: Prepared, targets: number): Report {
   };
 }
 
+/** `why` after a run that had nothing to do, and with an edited file. */
+function why(bench: Bench, prepared: Prepared, targets: number): Report {
+  const project = prepared.get(imgtaskRunners(bench.imgtask).javascript, targets)!;
+  bench.say(`why at ${targets} targets`);
+  const asked = (target: number) => (): number => time([bench.imgtask, "why", `part:${target}`], { cwd: project.directory, log: join(bench.place, "why.log") });
+  project.run();
+  project.edit(targets - 50, 0);
+  const edited = byTurns(Math.max(bench.runs, 5), [{ what: "why, of an edited target", measure: asked(targets - 50) }]);
+  project.run();
+  const rows = [...byTurns(Math.max(bench.runs, 5), [{ what: "unchanged", measure: () => project.run().seconds }, { what: "why", measure: asked(targets - 50), against: "unchanged" }]), ...edited];
+  const what = `\`why\` at ${targets.toLocaleString("en")} targets`;
+  return {
+    findings: [ratio(rows, what, "<= 2 × unchanged", ["why", "unchanged"], 2), ratio(rows, `${what}, before the run`, "<= 2 × unchanged", ["why, of an edited target", "unchanged"], 2)],
+    parts: [table(`why at ${targets} targets`, rows)],
+  };
+}
+
 function memory(bench: Bench, prepared: Prepared, targets: number): Report {
   const runner = imgtaskRunners(bench.imgtask).javascript;
   const rows = [runner, ...bench.peers.runners].flatMap((one) => {
@@ -152,6 +169,7 @@ const cases: Readonly<Record<string, (bench: Bench, prepared: Prepared) => Repor
   "noop-50": (bench, prepared) => unchanged(bench, prepared, 50),
   "noop-1000": (bench, prepared) => unchanged(bench, prepared, 1000),
   "cold-1000": (bench, prepared) => fromNothing(bench, prepared, 1000),
+  "why-1000": (bench, prepared) => why(bench, prepared, 1000),
   "noop-10000": (bench, prepared) => unchanged(bench, prepared, 10_000),
   "change-10000": (bench, prepared) => oneChanged(bench, prepared, 10_000),
   "memory-10000": (bench, prepared) => memory(bench, prepared, 10_000),

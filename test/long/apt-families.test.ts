@@ -1,6 +1,6 @@
 /**
  * Root file systems of the other families with archives in Debian's format, by the command line and real mmdebstrap.
- * Ubuntu is real, from its own archive with its own key, and made into a disk. Kali's archive is one of its shape on
+ * Ubuntu is real, from its own archive with its own key, and made into a disk that boots by BIOS and UEFI. Kali's archive is one of its shape on
  * the loopback: its suite, origin, components and packages, signed by a key of the test's, with Debian's packages in it.
  * @module
  */
@@ -42,18 +42,27 @@ function ubuntuKeys(): string | undefined {
   return join(directory, "keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg");
 }
 
-test("a real Ubuntu: root file system and disk, signed by its own key", { timeout: 60 * 60_000 }, async (t) => {
+test("a real Ubuntu: root file system and disk, signed by its own key, started by BIOS and UEFI", { timeout: 60 * 60_000 }, async (t) => {
   const keys = ubuntuKeys();
   if (keys === undefined) {
     t.skip("Ubuntu's archive cannot be reached from this machine");
     return;
   }
   using project = new TestProject({
-    "imagefile.ts": `import { disk, machine, rootfs } from "imgtask";
+    "imagefile.ts": `import { disk, group, keypair, machine, rootfs, test } from "imgtask";
 import { ubuntu } from "imgtask/distros/ubuntu";
-const lab = machine({ hostname: "lab", packages: ["openssh-server", "sudo"], users: [{ name: "devops", sudo: "nopasswd" }], services: { enable: ["ssh"] } });
+const key = keypair("lab");
+const lab = machine({ hostname: "lab", packages: ["openssh-server", "sudo"], users: [{ name: "devops", sudo: "nopasswd", sshKeys: [key] }], services: { enable: ["ssh"] } });
 const root = rootfs("ubuntu", { distro: ubuntu, release: "24.04", arch: "x86_64", machine: lab });
-export default disk("ubuntu", { from: root, format: "qcow2", size: "5G" });
+const image = disk("ubuntu", { from: root, format: "qcow2", size: "5G", boot: "bios+uefi" });
+const looked = {
+  image, timeout: 1500, login: { user: "devops", identity: key.identity },
+  expect: {
+    console: [/lab login:/], services: ["ssh"], users: [{ name: "devops" }],
+    commands: [{ run: ["cat", "/etc/os-release"], stdout: /^VERSION_ID="24\\.04"$/m }, { run: ["sudo", "id", "-un"], stdout: /^root$/m }],
+  },
+};
+export default group("boots", [test("bios", { ...looked, firmware: "bios" }), test("uefi", { ...looked, firmware: "uefi" })]);
 `,
   });
   const foreign = join(directory, "foreign.gpg");
@@ -61,9 +70,10 @@ export default disk("ubuntu", { from: root, format: "qcow2", size: "5G" });
   const refused = await project.start(["run", "rootfs:ubuntu"], { env: { IMGTASK_UBUNTU_KEYRING: foreign } }).finished;
   assert.equal(refused.code, 3, refused.stderr);
   assert.match(refused.stderr, /IMG4040/);
-  const { code, stderr } = await project.start(["run", "--reporter", "plain"], { env: { IMGTASK_UBUNTU_KEYRING: keys }, timeout: 55 * 60_000 }).finished;
+  const { code, stderr } = await project.start(["run", "-k", "--reporter", "plain"], { env: { IMGTASK_UBUNTU_KEYRING: keys }, timeout: 55 * 60_000 }).finished;
   assert.equal(code, 0, stderr.slice(-6000));
   assert.ok(project.exists("artifacts/disk/ubuntu.qcow2"));
+  for (const name of ["bios", "uefi"]) assert.match(project.read(`artifacts/test/${name}/junit.xml`), /failures="0"/);
   t.diagnostic([...stderr.matchAll(/^\[\S+\] done in .*$/gm)].map(([line]) => line).join("; "));
 });
 
