@@ -113,10 +113,16 @@ function network(root: string, { network: how }: ReadyMachine): void {
   }
 }
 
-/** Host keys are made by each machine at its first boot: two machines of one image must not share them. */
+/**
+ * Host keys are made by each machine at its first boot: two machines of one image must not share them. Where sshd is
+ * started by its socket, as in Ubuntu, they come before sockets, which services by default come after: a cycle.
+ */
 const hostKeys = `[Unit]
 Description=Make SSH host keys
-Before=ssh.service ssh.socket sshd.service
+DefaultDependencies=no
+After=local-fs.target systemd-remount-fs.service
+Before=ssh.socket ssh.service sshd.service shutdown.target
+Conflicts=shutdown.target
 ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 
 [Service]

@@ -132,6 +132,8 @@ test("a machine description becomes files, owners, modes and links, all of one t
     assert.match(stat("/lib"), /^symlink/);
     assert.match(stat("/etc/systemd/system/multi-user.target.wants/hello.service"), /^symlink/);
     assert.match(stat("/etc/systemd/system/multi-user.target.wants/ssh-host-keys.service"), /^symlink/);
+    // Or it would come after ssh.socket, where that is what starts sshd, and without keys sshd does not.
+    assert.match(text("/etc/systemd/system/ssh-host-keys.service"), /^DefaultDependencies=no$/m);
     assert.match(stat("/etc/systemd/system/multi-user.target.wants/systemd-networkd.service"), /^symlink/);
     assert.ok(!run("debugfs", ["-R", "ls -p /etc/systemd/system/sysinit.target.wants", image]).includes("systemd-pstore"));
     assert.equal(stat("/etc/machine-id"), "regular 0444 0:0");
