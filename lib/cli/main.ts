@@ -78,9 +78,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     // comes more than once where npx passes on what the terminal has sent to all.
     process.on(signal, () => {
       controller.abort(signal);
-      const now = performance.now();
-      if (now - last > 100 && ++interrupts >= 3) process.exit(ExitCode.interrupted);
-      last = now;
+      if (performance.now() - last < 100) return;
+      last = performance.now();
+      if (++interrupts >= 3) process.exit(ExitCode.interrupted);
     });
   }
   let options: Options | undefined;
