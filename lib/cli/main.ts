@@ -75,7 +75,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   let interrupts = 0, last = -Infinity;
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     // Kept for the whole life: a second signal must not cut off the clean-up that the first began, a third may. One Ctrl-C
-    // comes more than once where npx passes on what the terminal has sent to all.
+    // comes twice where a wrapper, as cross-env or dotenv, passes on what the terminal has sent to all.
     process.on(signal, () => {
       controller.abort(signal);
       if (performance.now() - last < 100) return;

@@ -90,7 +90,7 @@ test("SIGINT is heard among recipes that never wait, and what they did is told a
   assert.match(stderr, new RegExp(`Interrupted by SIGINT: ${1000 - done} cancelled, ${done} done`));
 });
 
-test("A second Ctrl-C lets the clean-up end, also where each comes twice, as by npx; a third ends it", { timeout: 60_000 }, async (t) => {
+test("a second Ctrl-C lets the clean-up end, also where each comes twice, as by cross-env; a third ends it", { timeout: 60_000 }, async (t) => {
   const made = new TestProject({
     "imagefile.ts": `${preamble}export default target("make:a", { env: ["MARK"], outputs: { out: "file" }, async run({ target, exec }) { ${note} await exec(["sh", "-c", 'trap "" INT TERM; while :; do sleep 0.1; done']); } });\n`,
   });

@@ -1,7 +1,8 @@
 /**
- * Root file systems of the other families with archives in Debian's format, by the command line and real mmdebstrap.
- * Debian and Ubuntu are real, from their own archives with their own keys, and made into disks that boot by BIOS and UEFI. Kali's archive is one of its shape on
- * the loopback: its suite, origin, components and packages, signed by a key of the test's, with Debian's packages in it.
+ * Root file systems and disks of the families with archives in Debian's format, by the command line and real mmdebstrap.
+ * Debian and Ubuntu are real, from their own archives with their own keys, and started by BIOS and UEFI. Kali's archive is
+ * one of its shape on the loopback: its suite, origin, components and packages, signed by a key of the test's, with
+ * Debian's packages in it.
  * @module
  */
 import assert from "node:assert/strict";
@@ -42,8 +43,17 @@ function ubuntuKeys(): string | undefined {
   return join(directory, "keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg");
 }
 
+interface Family {
+  readonly distro: "debian" | "ubuntu";
+  readonly release: string;
+  /** What the image's os-release says; for a regular expression. */
+  readonly version: string;
+  /** Environment that brings the keys of the archive; and one with keys that it must refuse. */
+  readonly keys?: Readonly<Record<"right" | "foreign", Readonly<Record<string, string>>>>;
+}
+
 /** Builds a disk, and starts it by both kinds of firmware until somebody can log in. */
-async function boots(t: TestContext, distro: "debian" | "ubuntu", release: string, version: string, env: Readonly<Record<string, string>>, refused?: Readonly<Record<string, string>>): Promise<void> {
+async function boots(t: TestContext, { distro, release, version, keys }: Family): Promise<void> {
   using project = new TestProject({
     "imagefile.ts": `import { disk, group, keypair, machine, rootfs, test } from "imgtask";
 import { ${distro} } from "imgtask/distros/${distro}";
@@ -61,18 +71,18 @@ const looked = {
 export default group("boots", [test("bios", { ...looked, firmware: "bios" }), test("uefi", { ...looked, firmware: "uefi" })]);
 `,
   });
-  if (refused !== undefined) {
-    const { code, stderr } = await project.start(["run", `rootfs:${distro}`], { env: refused }).finished;
+  if (keys !== undefined) {
+    const { code, stderr } = await project.start(["run", `rootfs:${distro}`], { env: keys.foreign }).finished;
     assert.equal(code, 3, stderr);
     assert.match(stderr, /IMG4040/);
   }
-  const { code, stderr } = await project.start(["run", "-k", "--reporter", "plain"], { env, timeout: 55 * 60_000 }).finished;
+  const { code, stderr } = await project.start(["run", "-k", "--reporter", "plain"], { env: keys?.right ?? {}, timeout: 55 * 60_000 }).finished;
   assert.equal(code, 0, stderr.slice(-6000));
   for (const name of ["bios", "uefi"]) assert.match(project.read(`artifacts/test/${name}/junit.xml`), /failures="0"/);
   t.diagnostic([...stderr.matchAll(/^\[\S+\] done in .*$/gm)].map(([line]) => line).join("; "));
 }
 
-test("Debian 13: root file system and disk, started by BIOS and UEFI", { timeout: 60 * 60_000 }, (t) => boots(t, "debian", "trixie", "13", {}));
+test("Debian 13: root file system and disk, started by BIOS and UEFI", { timeout: 60 * 60_000 }, (t) => boots(t, { distro: "debian", release: "trixie", version: "13" }));
 
 for (const release of ["22.04", "24.04", "26.04"]) {
   test(`a real Ubuntu ${release}: root file system and disk, signed by its own key, started by BIOS and UEFI`, { timeout: 60 * 60_000 }, async (t) => {
@@ -83,7 +93,10 @@ for (const release of ["22.04", "24.04", "26.04"]) {
     }
     const foreign = join(directory, "foreign.gpg");
     writeFileSync(foreign, readFileSync(new URL("../../vendor/debian/archive.gpg", import.meta.url)));
-    await boots(t, "ubuntu", release, release.replace(".", "\\."), { IMGTASK_UBUNTU_KEYRING: keys }, { IMGTASK_UBUNTU_KEYRING: foreign });
+    await boots(t, {
+      distro: "ubuntu", release, version: release.replace(".", "\\."),
+      keys: { right: { IMGTASK_UBUNTU_KEYRING: keys }, foreign: { IMGTASK_UBUNTU_KEYRING: foreign } },
+    });
   });
 }
 
